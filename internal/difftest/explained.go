@@ -1,0 +1,68 @@
+package difftest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// Mismatch is a difference that was found, with all that led to it.
+type Mismatch struct {
+	Case Case
+	Expr parser.Expr
+	// Runs are the reference's outcomes, the first being the one compared first.
+	Runs []*Outcome
+	Got  *Outcome
+	Diff *Difference
+	// Unstable tells that the reference's own runs differ from each other.
+	Unstable bool
+}
+
+// Explanation is a known and accepted kind of difference.
+type Explanation struct {
+	// Reason says why the difference is right, or cannot be judged.
+	Reason string
+	// Matches says whether the mismatch is of this kind.
+	Matches func(*Mismatch) bool
+}
+
+// Explanations returns the differences that are explained by Prometheus alone.
+func Explanations() []Explanation {
+	return []Explanation{
+		{
+			// tombstones.Intervals.Add indexes past its end when a query trims both
+			// ends of a block's chunks and a deletion lies after its range. Engines
+			// that read whole chunks do not trim and have an answer.
+			Reason: "Prometheus panics in its storage and has no answer",
+			Matches: func(m *Mismatch) bool {
+				return m.Diff.Part == PartError && m.Got.Panic == "" && !panicked(m.Got) &&
+					!slices.ContainsFunc(m.Runs, func(o *Outcome) bool { return !panicked(o) })
+			},
+		},
+		{
+			Reason: "Prometheus selects by the order of a Go map: topk, bottomk and limitk choose among equals, and do so differently from run to run",
+			Matches: func(m *Mismatch) bool {
+				return m.Unstable && m.Diff.Part == PartValue && contains(m.Expr, func(n parser.Node) bool {
+					a, ok := n.(*parser.AggregateExpr)
+					return ok && (a.Op == parser.TOPK || a.Op == parser.BOTTOMK || a.Op == parser.LIMITK)
+				})
+			},
+		},
+	}
+}
+
+// contains says whether any node of the expression satisfies match.
+func contains(expr parser.Expr, match func(parser.Node) bool) bool {
+	found := false
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		found = found || n != nil && match(n)
+		return nil
+	})
+	return found
+}
+
+// panicked says whether the engine recovered from a runtime error.
+func panicked(o *Outcome) bool {
+	return o.Err != nil && strings.HasPrefix(o.Err.Error(), "unexpected error: runtime error:")
+}

@@ -1,0 +1,159 @@
+package operators
+
+import (
+	"math"
+
+	"github.com/prometheus/prometheus/model/histogram"
+
+	"github.com/stride-promql/stride/internal/bitmap"
+)
+
+// Batch is a rectangle of a result: a run of series (rows) by a run of steps.
+//
+//	             step From   From+1  ...  From+Steps-1
+//	row 0        F[0]        F[1]         F[Steps-1]        series First
+//	row 1        F[Steps]    ...                            series First+1
+//	...
+//
+// Position p = row*Steps + step - From has a float sample when bit p of Valid is set, a histogram
+// sample when H is not nil and bit p of HValid is set, else no sample; never both. Values at
+// positions without a sample are undefined. With one step the same arrays run over series.
+//
+// A *FloatHistogram in a batch is never written to: it may stand at several positions, in several
+// batches and in the result. Who wants to change one copies it first.
+type Batch struct {
+	First int // index in the schema of the series of row 0
+	Rows  int
+	From  int // step of the grid of column 0
+	Steps int
+
+	F      []float64
+	Valid  bitmap.Bitmap
+	H      []*histogram.FloatHistogram // nil while the batch has no histogram
+	HValid bitmap.Bitmap               // nil while the batch has no histogram
+
+	Morsel int  // ordinal of the morsel in its pipeline; folding goes in this order
+	Shared bool // several consumers see the batch: none may write to it
+	Kept   bool // a sink has taken the batch over; it is not used again by its producer
+}
+
+// NewBatch makes an empty batch of the given shape.
+func NewBatch(first, rows, from, steps int) *Batch {
+	b := &Batch{}
+	b.reset(first, rows, from, steps)
+	return b
+}
+
+// reset gives the batch a new shape and removes all samples; arrays are reused where they are large enough.
+func (b *Batch) reset(first, rows, from, steps int) {
+	n := rows * steps
+	b.First, b.Rows, b.From, b.Steps = first, rows, from, steps
+	if cap(b.F) < n {
+		b.F = make([]float64, n)
+	}
+	b.F = b.F[:n]
+	words := bitmap.Words(n)
+	if cap(b.Valid) < words {
+		b.Valid = make(bitmap.Bitmap, words)
+	} else {
+		b.Valid = b.Valid[:words]
+		clear(b.Valid)
+	}
+	b.H, b.HValid = nil, nil
+	b.Morsel, b.Shared, b.Kept = 0, false, false
+}
+
+// poison overwrites what a given-back batch holds so that a use after that shows in the result.
+func (b *Batch) poison() {
+	f := b.F[:cap(b.F)]
+	for i := range f {
+		f[i] = math.Float64frombits(0x7ff8dead0badc0de)
+	}
+	v := b.Valid[:cap(b.Valid)]
+	for i := range v {
+		v[i] = 0xaaaaaaaaaaaaaaaa
+	}
+	b.H, b.HValid = nil, nil
+	b.Rows, b.Steps = -1, -1
+}
+
+// Pos is the position of a row's step, the step counted from the batch's first.
+func (b *Batch) Pos(row, step int) int { return row*b.Steps + step }
+
+// EnsureHistograms gives the batch room for histograms.
+func (b *Batch) EnsureHistograms() {
+	if b.H == nil {
+		b.H = make([]*histogram.FloatHistogram, b.Rows*b.Steps)
+		b.HValid = make(bitmap.Bitmap, bitmap.Words(b.Rows*b.Steps))
+	}
+}
+
+// SetFloat puts a float sample at position p.
+func (b *Batch) SetFloat(p int, v float64) {
+	b.F[p] = v
+	b.Valid.Set(p)
+}
+
+// SetHistogram puts a histogram sample at position p. The batch does not own h: see Batch.
+func (b *Batch) SetHistogram(p int, h *histogram.FloatHistogram) {
+	b.EnsureHistograms()
+	b.H[p] = h
+	b.HValid.Set(p)
+}
+
+// HasHistogram tells whether position p has a histogram sample.
+func (b *Batch) HasHistogram(p int) bool { return b.H != nil && b.HValid.Get(p) }
+
+// Has tells whether position p has a sample of either kind.
+func (b *Batch) Has(p int) bool { return b.Valid.Get(p) || b.HasHistogram(p) }
+
+// Remove removes the sample at position p, if there is one.
+func (b *Batch) Remove(p int) {
+	b.Valid.Clear(p)
+	if b.H != nil {
+		b.HValid.Clear(p)
+		b.H[p] = nil
+	}
+}
+
+// RemoveHistograms removes all histogram samples.
+func (b *Batch) RemoveHistograms() { b.H, b.HValid = nil, nil }
+
+// Empty tells whether a row has no sample.
+func (b *Batch) Empty(row int) bool {
+	lo, hi := row*b.Steps, (row+1)*b.Steps
+	return !b.Valid.Any(lo, hi) && (b.H == nil || !b.HValid.Any(lo, hi))
+}
+
+// Present sets in dst, from bit i on, the bits of the steps at which the row has a sample of either kind, and clears the others.
+func (b *Batch) Present(dst bitmap.Bitmap, i, row int) {
+	lo := row * b.Steps
+	for k := 0; k < b.Steps; k += 64 {
+		n := min(64, b.Steps-k)
+		w := b.Valid.Load(lo+k, n)
+		if b.H != nil {
+			w |= b.HValid.Load(lo+k, n)
+		}
+		dst.Store(i+k, n, w)
+	}
+}
+
+// CountSamples is the size of all samples in Prometheus' unit: 1 for a float, (Size()+8)/16 for a histogram.
+func (b *Batch) CountSamples() int64 {
+	n := b.Rows * b.Steps
+	total := int64(b.Valid.Count(0, n))
+	if b.H != nil {
+		for p := b.HValid.Next(0, n); p < n; p = b.HValid.Next(p+1, n) {
+			total += HistogramSamples(b.H[p])
+		}
+	}
+	return total
+}
+
+// Bytes is the memory that the batch's arrays take, histograms not included.
+func (b *Batch) Bytes() int64 {
+	return int64(cap(b.F))*8 + int64(cap(b.Valid))*8 + int64(cap(b.H))*8 + int64(cap(b.HValid))*8
+}
+
+// HistogramSamples is the size of a histogram in samples, as promql.HPoint counts it.
+func HistogramSamples(h *histogram.FloatHistogram) int64 { return int64((h.Size() + 8) / 16) }

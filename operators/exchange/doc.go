@@ -1,0 +1,3 @@
+// Package exchange holds the operators that change how series are laid out, not their values:
+// merging series with equal labels, and repeating what does not depend on the step.
+package exchange

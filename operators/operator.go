@@ -1,0 +1,106 @@
+// Package operators is the contract between the operators of a physical plan and the driver that
+// runs them, and the data that flows between them.
+//
+// A query runs as pipelines: one source, stages that turn a batch into a batch, and one or more
+// sinks. A blocking operator is a Sink for its inputs and, once it has finished, the Source of
+// the next pipeline. Workers take morsels (blocks of series) of a source, carry each through all
+// stages on their own, and fold it into the sinks in morsel order.
+//
+//	scan ── window ── abs ──┬── sum ║ source ── clamp ──┐
+//	                        └────────────── join build ─╢ join ║ source ── result
+//
+// Order of calls on one operator, by the driver:
+//
+//	Bind                          once, inputs first
+//	for every step range:
+//	  Open                        inputs first
+//	  for every pipeline:
+//	    Extend                    source to sinks, before the first morsel; again when an input's schema grew
+//	    Read, Process             any worker, concurrently, different morsels
+//	    Fold                      one call at a time for a step segment, morsels in order
+//	    Finish                    once an input's pipelines are through
+//	Close                         once or more, on every path
+package operators
+
+import "context"
+
+// Edge is how an operator takes an input.
+type Edge int
+
+const (
+	// Stream: batches of the input go through Stage.Process.
+	Stream Edge = iota
+	// Fold: batches are folded by Sink.Fold, a step segment at a time; different segments
+	// may be folded concurrently.
+	Fold
+	// FoldRows: as Fold, but always all steps of a batch in one call.
+	FoldRows
+)
+
+// Operator is a node of a physical plan. Each is a Source, a Stage or a Sink, or several of them.
+type Operator interface {
+	// Describe is one line for Explain: the operator and what configures it.
+	Describe() string
+	// Schema lists the series of the output; the same pointer for the operator's life.
+	Schema() *Schema
+	// Takes says how input i (in Prometheus' evaluation order) is taken.
+	Takes(input int) Edge
+	// Bind resolves what needs storage. It is the only place where series are selected, but for
+	// operators whose selection depends on data.
+	Bind(ctx context.Context) error
+	// Extend brings state kept by series up to the length of the inputs' schemas. No other
+	// method runs meanwhile.
+	Extend() error
+	// Open starts a step range of the operator's own grid; state of a range before it is dropped.
+	Open(r StepRange) error
+	// Close gives back all resources. It may be called more than once and in any state.
+	Close()
+}
+
+// Source produces batches.
+type Source interface {
+	Operator
+	// Morsels is the number of batches in the open range. It is asked after Extend and, for
+	// a blocking operator, after the Finish of its last input.
+	Morsels() int
+	// Read produces batch m. The batch comes from w.Batch or is one that the operator keeps and
+	// marks Shared; rows of consecutive morsels are consecutive in the schema.
+	Read(w *Worker, m int) (*Batch, error)
+}
+
+// Stage turns a batch into a batch: in place when it is not Shared, else into one of w.Batch's.
+// Row r of the output belongs to series First+r of its schema; the output covers the same series.
+type Stage interface {
+	Operator
+	Process(w *Worker, b *Batch) (*Batch, error)
+}
+
+// Sink takes batches in.
+type Sink interface {
+	Operator
+	// Fold takes the steps seg (counted from the batch's first) of a batch of input i. A sink that
+	// wants to keep a batch that is not Shared sets Kept, on the last segment only
+	// or, with FoldRows, at once; of a Shared one it keeps a Clone.
+	Fold(w *Worker, input int, b *Batch, seg StepRange) error
+	// Finish says that all batches of the input have been folded for this range.
+	Finish(ctx context.Context, input int) error
+}
+
+// Preparer is implemented by a sink that has work to do on a batch before its turn to fold comes:
+// any worker calls it, concurrently for different batches.
+type Preparer interface {
+	Prepare(w *Worker, input int, b *Batch) error
+}
+
+// Regridder is implemented by an operator that has an input on another grid.
+type Regridder interface {
+	// InputRange is the range of input's grid that the operator's own steps r need.
+	InputRange(input int, r StepRange) StepRange
+}
+
+// Annotator is implemented by an operator that knows its annotations only when all morsels of
+// a pipeline are through.
+type Annotator interface {
+	// Annotate adds them to the query's. It is called once per range, after the pipeline that the operator is part of.
+	Annotate()
+}

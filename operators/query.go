@@ -1,0 +1,161 @@
+package operators
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// Environments that Prometheus names in its timeout, cancellation and limit errors.
+const (
+	EnvExecution  = "query execution"
+	EnvEvaluation = "expression evaluation"
+)
+
+// Query is what all operators of one query share. All methods may be called concurrently.
+type Query struct {
+	// Workers is the most goroutines that carry morsels at once; scratch space is sized by it.
+	Workers int
+	// MorselRows is the number of rows in a morsel; 0 leaves it to MorselSize.
+	MorselRows int
+	// MaxSamples limits Hold; <= 0 is no limit.
+	MaxSamples int64
+	// MemoryBudget limits Grow in bytes; <= 0 is no limit.
+	MemoryBudget int64
+
+	Lookback           int64 // ms
+	DelayedNameRemoval bool
+	TypeAndUnitLabels  bool
+	UseStartTimestamps bool
+
+	// MaxSeries and MaxSamplesRead are the query-cost limits; <= 0 is no limit.
+	MaxSeries, MaxSamplesRead int64
+
+	ctx context.Context
+
+	held, peak       atomic.Int64
+	series, read     atomic.Int64
+	bytes, peakBytes atomic.Int64
+
+	mu          sync.Mutex
+	annotations annotations.Annotations
+}
+
+// morselPoints is the aim for the number of positions in a batch: 256 KiB of values, so that
+// a tile stays in the L2 cache while stages pass over it.
+const morselPoints = 32 << 10
+
+// MorselSize is the number of rows a source puts into a batch of the given number of steps.
+func (q *Query) MorselSize(steps int) int {
+	if q.MorselRows > 0 {
+		return q.MorselRows
+	}
+	return max(1, min(1024, morselPoints/max(1, steps)))
+}
+
+// Annotate adds an annotation (or merges it with an equal one).
+func (q *Query) Annotate(err error) {
+	q.mu.Lock()
+	q.annotations.Add(err)
+	q.mu.Unlock()
+}
+
+// AnnotateAll adds several annotations.
+func (q *Query) AnnotateAll(a annotations.Annotations) {
+	if len(a) == 0 {
+		return
+	}
+	q.mu.Lock()
+	q.annotations.Merge(a)
+	q.mu.Unlock()
+}
+
+// Annotations are all annotations so far. It must not be called while operators run.
+func (q *Query) Annotations() annotations.Annotations { return q.annotations }
+
+// Hold accounts for n samples that an operator's state, a kept scan or the result holds, and
+// fails with promql.ErrTooManySamples when there are more than MaxSamples.
+func (q *Query) Hold(n int64) error {
+	v := q.held.Add(n)
+	raise(&q.peak, v)
+	if q.MaxSamples > 0 && v > q.MaxSamples {
+		return promql.ErrTooManySamples(EnvExecution)
+	}
+	return nil
+}
+
+// Free takes back n samples of Hold.
+func (q *Query) Free(n int64) { q.held.Add(-n) }
+
+// PeakSamples is the most samples ever held.
+func (q *Query) PeakSamples() int64 { return q.peak.Load() }
+
+// Start gives the query the context that it runs under.
+func (q *Query) Start(ctx context.Context) { q.ctx = ctx }
+
+// Err is the error of a query that was cancelled or timed out, nil otherwise. Loops over many
+// steps or series ask it now and then.
+func (q *Query) Err() error {
+	if q.ctx == nil {
+		return nil
+	}
+	return ContextError(q.ctx, EnvEvaluation)
+}
+
+// ConsumeSeries accounts for n series selected and fails with promql.ErrTooManySeries over MaxSeries.
+func (q *Query) ConsumeSeries(n int64) error {
+	if v := q.series.Add(n); q.MaxSeries > 0 && v > q.MaxSeries {
+		return promql.ErrTooManySeries(EnvExecution)
+	}
+	return nil
+}
+
+// ConsumeSamples accounts for n samples read and fails with promql.ErrTooManySamplesRead over MaxSamplesRead.
+func (q *Query) ConsumeSamples(n int64) error {
+	if v := q.read.Add(n); q.MaxSamplesRead > 0 && v > q.MaxSamplesRead {
+		return promql.ErrTooManySamplesRead(EnvExecution)
+	}
+	return nil
+}
+
+// Consumed are the series and samples accounted for so far by ConsumeSeries and ConsumeSamples.
+func (q *Query) Consumed() (series, samplesRead int64) { return q.series.Load(), q.read.Load() }
+
+// Grow accounts for n bytes taken (given back when negative) and fails with ErrMemoryBudget over the budget.
+func (q *Query) Grow(n int64) error {
+	v := q.bytes.Add(n)
+	raise(&q.peakBytes, v)
+	if q.MemoryBudget > 0 && n > 0 && v > q.MemoryBudget {
+		return ErrMemoryBudget
+	}
+	return nil
+}
+
+// PeakBytes is the most bytes ever accounted for.
+func (q *Query) PeakBytes() int64 { return q.peakBytes.Load() }
+
+// ErrMemoryBudget is the error of a query that needs more bytes than its budget.
+var ErrMemoryBudget = errors.New("query needs more memory than its budget")
+
+func raise(peak *atomic.Int64, v int64) {
+	for p := peak.Load(); v > p && !peak.CompareAndSwap(p, v); p = peak.Load() {
+	}
+}
+
+// ContextError is ctx's error in Prometheus' words, nil while ctx is not done.
+func ContextError(ctx context.Context, env string) error {
+	switch err := ctx.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return promql.ErrQueryCanceled(env)
+	case errors.Is(err, context.DeadlineExceeded):
+		return promql.ErrQueryTimeout(env)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,151 @@
+// Package result holds the last sink of a plan, which makes Prometheus' result values.
+package result
+
+import (
+	"context"
+	"math/bits"
+
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/stride-promql/stride/operators"
+)
+
+// Collector is the sink behind a plan's root. Its result shares no memory with batches; histograms
+// are those of the batches, which nobody writes to. Input: 0 the root (FoldRows, though all
+// work is done while preparing, by any worker).
+type Collector struct {
+	q       *operators.Query
+	in      *operators.Schema
+	grid    operators.Grid
+	instant bool
+
+	samples []promql.Sample // instant: one a series
+	present []bool
+	series  []promql.Series // otherwise
+}
+
+// NewCollector collects in, whose steps are those of grid. With instant the result is a Vector or, of a
+// scalar root, its only value.
+func NewCollector(q *operators.Query, in *operators.Schema, grid operators.Grid, instant bool) *Collector {
+	return &Collector{q: q, in: in, grid: grid, instant: instant}
+}
+
+// Describe implements operators.Operator.
+func (c *Collector) Describe() string { return "result" }
+
+// Schema implements operators.Operator.
+func (c *Collector) Schema() *operators.Schema { return c.in }
+
+// Takes implements operators.Operator.
+func (c *Collector) Takes(int) operators.Edge { return operators.FoldRows }
+
+// Bind implements operators.Operator.
+func (c *Collector) Bind(context.Context) error { return nil }
+
+// Extend implements operators.Operator.
+func (c *Collector) Extend() error {
+	n := c.in.Len()
+	if c.instant {
+		c.samples = append(c.samples, make([]promql.Sample, n-len(c.samples))...)
+		c.present = append(c.present, make([]bool, n-len(c.present))...)
+		return nil
+	}
+	c.series = append(c.series, make([]promql.Series, n-len(c.series))...)
+	return nil
+}
+
+// Open implements operators.Operator.
+func (c *Collector) Open(operators.StepRange) error { return nil }
+
+// Close implements operators.Operator. Results live on.
+func (c *Collector) Close() {}
+
+// Prepare implements operators.Preparer: it adds the rows of a batch to their series.
+func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) error {
+	n := int64(0)
+	if c.instant {
+		for row := range b.Rows {
+			switch i := b.First + row; {
+			case b.Valid.Get(row):
+				c.samples[i] = promql.Sample{T: c.grid.Start, F: b.F[row]}
+				c.present[i] = true
+				n++
+			case b.HasHistogram(row):
+				c.samples[i] = promql.Sample{T: c.grid.Start, H: b.H[row]}
+				c.present[i] = true
+				n += operators.HistogramSamples(b.H[row])
+			}
+		}
+		return c.q.Hold(n)
+	}
+	for row := range b.Rows {
+		n += c.add(&c.series[b.First+row], b, row)
+	}
+	return c.q.Hold(n)
+}
+
+func (c *Collector) add(s *promql.Series, b *operators.Batch, row int) int64 {
+	lo, hi := row*b.Steps, (row+1)*b.Steps
+	count := b.Valid.Count(lo, hi)
+	if count > 0 {
+		if s.Floats == nil {
+			s.Floats = make([]promql.FPoint, 0, count)
+		}
+		for p := lo; p < hi; p += 64 {
+			for m := b.Valid.Load(p, min(64, hi-p)); m != 0; m &= m - 1 {
+				at := p + bits.TrailingZeros64(m)
+				s.Floats = append(s.Floats, promql.FPoint{T: c.grid.Time(b.From + at - lo), F: b.F[at]})
+			}
+		}
+	}
+	n := int64(count)
+	if b.H != nil {
+		for p := b.HValid.Next(lo, hi); p < hi; p = b.HValid.Next(p+1, hi) {
+			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: b.H[p]})
+			n += operators.HistogramSamples(b.H[p])
+		}
+	}
+	return n
+}
+
+// Fold implements operators.Sink; Prepare has done it all.
+func (c *Collector) Fold(*operators.Worker, int, *operators.Batch, operators.StepRange) error {
+	return nil
+}
+
+// Finish implements operators.Sink.
+func (c *Collector) Finish(context.Context, int) error { return nil }
+
+// Vector is the result of an instant query: the series that have a sample, in the schema's order.
+func (c *Collector) Vector() promql.Vector {
+	v := make(promql.Vector, 0, len(c.samples))
+	for i, s := range c.samples {
+		if c.present[i] {
+			s.Metric, s.DropName = c.in.Labels(i), c.in.DropName(i)
+			v = append(v, s)
+		}
+	}
+	return v
+}
+
+// Scalar is the result of an instant query for a scalar.
+func (c *Collector) Scalar() promql.Scalar {
+	return promql.Scalar{T: c.grid.Start, V: c.samples[0].F}
+}
+
+// Matrix is the result of a range query: the series that have samples, in the schema's order.
+func (c *Collector) Matrix() promql.Matrix {
+	m := make(promql.Matrix, 0, len(c.series))
+	for i, s := range c.series {
+		if len(s.Floats)+len(s.Histograms) > 0 {
+			s.Metric, s.DropName = c.in.Labels(i), c.in.DropName(i)
+			m = append(m, s)
+		}
+	}
+	return m
+}
+
+var (
+	_ operators.Sink     = (*Collector)(nil)
+	_ operators.Preparer = (*Collector)(nil)
+)

@@ -1,0 +1,281 @@
+package scan
+
+import (
+	"errors"
+	"reflect"
+	"sort"
+
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	"github.com/stride-promql/stride/internal/chunkdecode"
+	"github.com/stride-promql/stride/operators"
+)
+
+// The iterators of chunks that are wholly visible to the query. The live chunk of a head hands out
+// another type while a sample in it is not: then its bytes hold more than the query may see.
+var (
+	plainXOR  = reflect.TypeOf(chunkenc.NewXORChunk().Iterator(nil))
+	plainXOR2 = reflect.TypeOf(chunkenc.NewXOR2Chunk().Iterator(nil))
+)
+
+// chunkRef is a chunk taken from the storage under its lock: bytes to decode in bulk, or an
+// iterator for what is not a float chunk or not safe to read.
+type chunkRef struct {
+	encoding chunkenc.Encoding
+	bytes    []byte
+	it       chunkenc.Iterator
+}
+
+// loader reads the samples of series for one worker.
+type loader struct {
+	sel *Selector
+
+	refs  []chunkRef
+	ends  []int // end in refs of each row of the morsel
+	metas chunks.Iterator
+	it    chunkenc.Iterator
+
+	buf  operators.Samples
+	view operators.Samples
+}
+
+// take fetches the chunk references of the series [first, first+rows) that may hold samples in
+// [lo, hi], in one go under the storage's lock. With a sample querier there is nothing to take.
+func (l *loader) take(first, rows int, lo, hi int64) error {
+	if l.sel.chunks == nil {
+		return nil
+	}
+	l.refs, l.ends = l.refs[:0], l.ends[:0]
+	lo, hi = l.clip(lo, hi)
+	st := l.sel.Storage
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for i := first; i < first+rows; i++ {
+		l.metas = l.sel.chunks[i].Iterator(l.metas)
+		for l.metas.Next() {
+			if m := l.metas.At(); m.Chunk != nil && m.MaxTime >= lo && m.MinTime <= hi {
+				l.refs = append(l.refs, l.ref(m.Chunk))
+			}
+		}
+		if err := l.metas.Err(); err != nil {
+			return err
+		}
+		l.ends = append(l.ends, len(l.refs))
+	}
+	return nil
+}
+
+func (l *loader) ref(c chunkenc.Chunk) chunkRef {
+	switch c.(type) {
+	case *chunkenc.XORChunk, *chunkenc.XOR2Chunk:
+		return chunkRef{encoding: c.Encoding(), bytes: c.Bytes()}
+	}
+	it := c.Iterator(nil)
+	if t := reflect.TypeOf(it); t == plainXOR || t == plainXOR2 {
+		return chunkRef{encoding: c.Encoding(), bytes: c.Bytes()}
+	}
+	return chunkRef{encoding: c.Encoding(), it: it}
+}
+
+// clip narrows [lo, hi] to what a querier that trims would give.
+func (l *loader) clip(lo, hi int64) (int64, int64) {
+	return max(lo, l.sel.Hints.Start), min(hi, l.sel.Hints.End)
+}
+
+// load gives the samples in [lo, hi] of row of the morsel taken last, whose first series is first.
+// They are valid until the next call.
+func (l *loader) load(first, row int, lo, hi int64) (*operators.Samples, error) {
+	l.buf.Reset()
+	var err error
+	if l.sel.chunks != nil {
+		lo, hi = l.clip(lo, hi)
+		err = l.decode(row, hi)
+	} else {
+		err = l.drain(first+row, lo, hi)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.narrow(lo, hi)
+	return &l.view, nil
+}
+
+func (l *loader) decode(row int, hi int64) error {
+	from := 0
+	if row > 0 {
+		from = l.ends[row-1]
+	}
+	refs := l.refs[from:l.ends[row]]
+	if l.sel.SkipHistogramBuckets {
+		return l.decodeStats(refs, hi)
+	}
+	for i := range refs {
+		if err := l.decodeChunk(&refs[i], hi); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
+	b := &l.buf
+	switch {
+	case ref.it != nil:
+		return l.iterate(ref.it, ref.it.Next(), hi)
+	case ref.encoding == chunkenc.EncXOR:
+		b.T, b.F, err = chunkdecode.XOR(ref.bytes, b.T, b.F, hi)
+		if l.sel.StartTimestamps {
+			b.ST = chunkdecode.PadST(b.ST, len(b.T))
+		}
+	default:
+		b.T, b.F, b.ST, err = chunkdecode.XOR2(ref.bytes, b.T, b.F, b.ST, l.sel.StartTimestamps, hi)
+	}
+	return err
+}
+
+// decodeStats reads a series whose histograms are wanted without buckets. Resets are found by
+// comparing each histogram with the one before it, across chunks, so all chunks go through one iterator.
+func (l *loader) decodeStats(refs []chunkRef, hi int64) error {
+	histograms := false
+	for i := range refs {
+		histograms = histograms || refs[i].it != nil
+	}
+	if !histograms {
+		for i := range refs {
+			if err := l.decodeChunk(&refs[i], hi); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	c := &chain{}
+	for i := range refs {
+		it := refs[i].it
+		if it == nil {
+			chunk, err := chunkenc.FromData(refs[i].encoding, refs[i].bytes)
+			if err != nil {
+				return err
+			}
+			it = chunk.Iterator(nil)
+		}
+		c.rest = append(c.rest, it)
+	}
+	it := promql.NewHistogramStatsIterator(c)
+	return l.iterate(it, it.Next(), hi)
+}
+
+// drain reads a series of a sample querier. Its iterator belongs to the querier, so that it runs
+// under the storage's lock.
+func (l *loader) drain(series int, lo, hi int64) error {
+	st := l.sel.Storage
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	l.it = l.sel.series[series].Iterator(l.it)
+	it := l.it
+	if l.sel.SkipHistogramBuckets {
+		it = promql.NewHistogramStatsIterator(it)
+	}
+	// Not all iterators can seek before their first sample.
+	vt := it.Next()
+	if vt != chunkenc.ValNone && it.AtT() < lo {
+		vt = it.Seek(lo)
+	}
+	return l.iterate(it, vt, hi)
+}
+
+// iterate appends the samples from the iterator's position, which holds a value of type vt, up to hi.
+func (l *loader) iterate(it chunkenc.Iterator, vt chunkenc.ValueType, hi int64) error {
+	b := &l.buf
+	for ; vt != chunkenc.ValNone; vt = it.Next() {
+		switch vt {
+		case chunkenc.ValFloat:
+			t, f := it.At()
+			if t > hi {
+				return it.Err()
+			}
+			b.T, b.F = append(b.T, t), append(b.F, f)
+			if l.sel.StartTimestamps {
+				b.ST = append(b.ST, it.AtST())
+			}
+		case chunkenc.ValHistogram, chunkenc.ValFloatHistogram:
+			if it.AtT() > hi {
+				return it.Err()
+			}
+			t, h := it.AtFloatHistogram(nil)
+			b.HT, b.H = append(b.HT, t), append(b.H, h)
+			if l.sel.StartTimestamps {
+				b.HST = append(b.HST, it.AtST())
+			}
+		default:
+			return errors.New("storage gave a sample of an unknown type")
+		}
+	}
+	return it.Err()
+}
+
+// narrow makes the view: the samples of buf in [lo, hi].
+func (l *loader) narrow(lo, hi int64) {
+	b, v := &l.buf, &l.view
+	i, j := within(b.T, lo, hi)
+	v.T, v.F = b.T[i:j], b.F[i:j]
+	v.ST, v.HST = nil, nil
+	p, q := within(b.HT, lo, hi)
+	v.HT, v.H = b.HT[p:q], b.H[p:q]
+	if l.sel.StartTimestamps {
+		v.ST, v.HST = b.ST[i:j], b.HST[p:q]
+	}
+}
+
+// within is the run of sorted times that lie in [lo, hi].
+func within(t []int64, lo, hi int64) (int, int) {
+	i, j := 0, len(t)
+	if j > 0 && t[0] < lo {
+		i = sort.Search(j, func(k int) bool { return t[k] >= lo })
+	}
+	for j > i && t[j-1] > hi {
+		j--
+	}
+	return i, j
+}
+
+// stripStale removes stale markers in place.
+func stripStale(s *operators.Samples) {
+	n := 0
+	for n < len(s.F) && !value.IsStaleNaN(s.F[n]) {
+		n++
+	}
+	for i := n + 1; i < len(s.F); i++ {
+		if value.IsStaleNaN(s.F[i]) {
+			continue
+		}
+		s.T[n], s.F[n] = s.T[i], s.F[i]
+		if s.ST != nil {
+			s.ST[n] = s.ST[i]
+		}
+		n++
+	}
+	if n < len(s.F) {
+		s.T, s.F = s.T[:n], s.F[:n]
+		if s.ST != nil {
+			s.ST = s.ST[:n]
+		}
+	}
+	n = 0
+	for i, h := range s.H {
+		if value.IsStaleNaN(h.Sum) {
+			continue
+		}
+		s.HT[n], s.H[n] = s.HT[i], h
+		if s.HST != nil {
+			s.HST[n] = s.HST[i]
+		}
+		n++
+	}
+	s.HT, s.H = s.HT[:n], s.H[:n]
+	if s.HST != nil {
+		s.HST = s.HST[:n]
+	}
+}

@@ -1,0 +1,208 @@
+package scan
+
+import (
+	"context"
+	"sort"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/window"
+)
+
+// Window is the fused leaf of a range function over a selector: select, decode, window and
+// function of one series while its samples are in cache. It is a Source; its inputs are the folded
+// ones among the function's scalar parameters, in argument order.
+type Window struct {
+	q       *operators.Query
+	sel     *Selector
+	app     *window.Application
+	counted bool
+
+	params  []*operators.Scalar // folded ones
+	schema  *operators.Schema
+	r       operators.StepRange
+	rows    int
+	workers []windowWorker
+}
+
+type windowWorker struct {
+	loader loader
+	eval   *window.Evaluator
+	sizes  []int64 // running sizes of the series' histograms
+}
+
+// NewWindow applies app to the windows of sel. A smoothed instant selector, which Prometheus leaves out of
+// the sample statistics, is not counted.
+func NewWindow(q *operators.Query, sel *Selector, app *window.Application) *Window {
+	sel.schema = operators.NewSchema()
+	sel.StartTimestamps = q.UseStartTimestamps && app.Function.StartTimestamps
+	w := &Window{q: q, sel: sel, app: app, schema: sel.schema, counted: app.Function.Name != window.Smooth.Name}
+	if !app.Function.KeepName {
+		relabel := dropMetadata
+		if q.DelayedNameRemoval {
+			relabel = nil
+		}
+		w.schema = operators.DeriveSchema(sel.schema, relabel, true)
+	}
+	for _, p := range app.Params {
+		if _, constant := p.Constant(); !constant {
+			w.params = append(w.params, p)
+		}
+	}
+	return w
+}
+
+// Describe implements operators.Operator.
+func (s *Window) Describe() string {
+	return "scan " + s.app.Function.Name + " of " + strings.TrimSpace(s.sel.Text)
+}
+
+// Schema implements operators.Operator: the series in the storage's order.
+func (s *Window) Schema() *operators.Schema { return s.schema }
+
+// Takes implements operators.Operator: parameters are folded.
+func (s *Window) Takes(int) operators.Edge { return operators.Fold }
+
+// Bind implements operators.Operator.
+func (s *Window) Bind(ctx context.Context) error {
+	s.workers = make([]windowWorker, s.q.Workers)
+	for i := range s.workers {
+		s.workers[i] = windowWorker{loader: loader{sel: s.sel}, eval: s.app.NewEvaluator()}
+	}
+	if s.app.Spec.Grid.Steps == 0 {
+		s.sel.schema.SetComplete()
+		return nil
+	}
+	return s.sel.Bind(ctx, s.q)
+}
+
+// Extend implements operators.Operator.
+func (s *Window) Extend() error { return nil }
+
+// Open implements operators.Operator.
+func (s *Window) Open(r operators.StepRange) error {
+	s.r, s.rows = r, s.q.MorselSize(r.Len())
+	for _, p := range s.params {
+		p.Open(r)
+	}
+	return nil
+}
+
+// Close implements operators.Operator.
+func (s *Window) Close() { s.workers = nil }
+
+// Fold implements operators.Sink for the parameters.
+func (s *Window) Fold(_ *operators.Worker, input int, b *operators.Batch, seg operators.StepRange) error {
+	s.params[input].Fold(b, seg)
+	return nil
+}
+
+// Finish implements operators.Sink.
+func (s *Window) Finish(context.Context, int) error { return nil }
+
+// Morsels implements operators.Source.
+func (s *Window) Morsels() int { return (s.sel.schema.Len() + s.rows - 1) / s.rows }
+
+// Read implements operators.Source.
+func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
+	first := m * s.rows
+	rows := min(s.rows, s.sel.schema.Len()-first)
+	lo, hi := s.app.Spec.Span(s.r)
+	ww := &s.workers[w.ID]
+	if err := ww.loader.take(first, rows, lo, hi); err != nil {
+		return nil, err
+	}
+	b := w.Batch(first, rows, s.r.From, s.r.Len())
+	series := 0
+	metric := func() labels.Labels { return s.sel.schema.Labels(series) }
+	read := int64(0)
+	for row := range rows {
+		if err := s.q.Err(); err != nil {
+			return nil, err
+		}
+		in, err := ww.loader.load(first, row, lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		stripStale(in)
+		series = first + row
+		bounds, err := ww.eval.Eval(s.r, in, metric, b.Column(row))
+		if err != nil {
+			return nil, err
+		}
+		if s.counted {
+			read += s.count(w, ww, in, bounds)
+		}
+	}
+	return b, s.q.ConsumeSamples(read * int64(max(1, len(s.sel.Scopes))))
+}
+
+// count counts the samples of the windows: all of them at every step, and as read those that no window of an earlier step held.
+func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samples, b *window.Bounds) int64 {
+	seen, seenH := int32(0), int32(0)
+	before, ok := s.app.Spec.ReadBefore(s.r.From)
+	if ok {
+		seen = int32(sort.Search(len(in.T), func(i int) bool { return in.T[i] > before }))
+		seenH = int32(sort.Search(len(in.HT), func(i int) bool { return in.HT[i] > before }))
+	}
+	fresh := ok || s.r.From == 0 // with a fixed window only the first step reads
+	ww.sizes = runningSizes(ww.sizes[:0], in.H)
+	all, allRead := int64(0), int64(0)
+	perStep := false
+	for _, scope := range s.sel.Scopes {
+		perStep = perStep || scope.Counts(w).PerStep || scope.Counts(w).From > s.r.From
+	}
+	for i := range b.Lo {
+		total := int64(b.Hi[i] - b.Lo[i])
+		read := int64(0)
+		if fresh {
+			read = int64(b.Hi[i] - max(b.Lo[i], seen))
+		}
+		seen = max(seen, b.Hi[i])
+		if b.HLo != nil {
+			total += ww.sizes[b.HHi[i]] - ww.sizes[b.HLo[i]]
+			if fresh {
+				read += ww.sizes[b.HHi[i]] - ww.sizes[max(b.HLo[i], min(seenH, b.HHi[i]))]
+			}
+			seenH = max(seenH, b.HHi[i])
+		}
+		if s.app.Spec.Fixed {
+			fresh = false
+		}
+		read = max(read, 0)
+		all += total
+		allRead += read
+		if perStep {
+			for _, scope := range s.sel.Scopes {
+				if c := scope.Counts(w); s.r.From+i >= c.From {
+					c.Add(s.r.From+i, total, read)
+				}
+			}
+		}
+	}
+	if !perStep {
+		for _, scope := range s.sel.Scopes {
+			scope.Counts(w).Add(0, all, allRead)
+		}
+	}
+	return allRead
+}
+
+// runningSizes gives, at index i, the size in samples of the first i histograms.
+func runningSizes(dst []int64, hs []*histogram.FloatHistogram) []int64 {
+	sum := int64(0)
+	dst = append(dst, 0)
+	for _, h := range hs {
+		sum += operators.HistogramSamples(h)
+		dst = append(dst, sum)
+	}
+	return dst
+}
+
+var (
+	_ operators.Source = (*Window)(nil)
+	_ operators.Sink   = (*Window)(nil)
+)

@@ -1,0 +1,85 @@
+package operators
+
+import "github.com/prometheus/prometheus/model/labels"
+
+// Schema lists the series of an operator's output by index. It only grows: an index once given
+// keeps its labels. A schema is either a list of its own or derived from its input's, index by
+// index; derived labels are made when they are asked for, so that a query that never looks at them
+// never pays for them.
+//
+// DropName is Prometheus' delayed name removal: the metadata labels (name, type, unit) of such a
+// series are removed at the end of the query. It may depend on the data and is settled only when
+// the operator has finished.
+type Schema struct {
+	series   []labels.Labels
+	dropName []bool
+	complete bool
+
+	parent  *Schema
+	relabel func(labels.Labels) labels.Labels
+	drop    bool
+}
+
+// NewSchema is an empty schema that Append fills.
+func NewSchema() *Schema { return &Schema{} }
+
+// ConstantSchema is a complete schema of the given series.
+func ConstantSchema(series ...labels.Labels) *Schema {
+	return &Schema{series: series, dropName: make([]bool, len(series)), complete: true}
+}
+
+// DeriveSchema is a schema with the series of parent in the same order. relabel, where it is not
+// nil, makes a series' labels from its parent's; drop says that DropName is set for all, else it
+// is the parent's.
+func DeriveSchema(parent *Schema, relabel func(labels.Labels) labels.Labels, drop bool) *Schema {
+	return &Schema{parent: parent, relabel: relabel, drop: drop}
+}
+
+// Len is the number of series known so far.
+func (s *Schema) Len() int {
+	if s.parent != nil {
+		return s.parent.Len()
+	}
+	return len(s.series)
+}
+
+// Complete says that no series will be added.
+func (s *Schema) Complete() bool {
+	if s.parent != nil {
+		return s.parent.Complete()
+	}
+	return s.complete
+}
+
+// Labels are the labels of series i, the metadata labels of a series with DropName included.
+func (s *Schema) Labels(i int) labels.Labels {
+	if s.parent == nil {
+		return s.series[i]
+	}
+	l := s.parent.Labels(i)
+	if s.relabel != nil {
+		l = s.relabel(l)
+	}
+	return l
+}
+
+// DropName says whether the metadata labels of series i go at the end of the query.
+func (s *Schema) DropName(i int) bool {
+	if s.parent == nil {
+		return s.dropName[i]
+	}
+	return s.drop || s.parent.DropName(i)
+}
+
+// Append adds a series to a schema of its own and returns its index.
+func (s *Schema) Append(l labels.Labels, dropName bool) int {
+	s.series = append(s.series, l)
+	s.dropName = append(s.dropName, dropName)
+	return len(s.series) - 1
+}
+
+// SetDropName settles DropName of series i of a schema of its own.
+func (s *Schema) SetDropName(i int, drop bool) { s.dropName[i] = drop }
+
+// SetComplete says that all series of a schema of its own are known.
+func (s *Schema) SetComplete() { s.complete = true }

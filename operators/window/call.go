@@ -1,0 +1,111 @@
+package window
+
+import (
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/operators"
+)
+
+// Positions are the places in the query that annotations of a function point to.
+type Positions struct {
+	First  posrange.PositionRange // of the first argument, whichever it is
+	Second posrange.PositionRange // of the second argument, where there is one
+	All    posrange.PositionRange // of all arguments together
+}
+
+// Call is the evaluation of a function over one series at the steps of a range. Its fields but In,
+// Bounds and Metric are the same for all series of a query's selector; a Call may be reused for the next series.
+type Call struct {
+	Spec  *Spec
+	Steps operators.StepRange
+	// In are the samples of the series, without stale markers. Start timestamps are taken into
+	// account exactly where they are given, by functions that want them.
+	In     *operators.Samples
+	Bounds *Bounds // of Steps over In, by Spec.Bounds
+	// Params are the function's scalar arguments in order, without the matrix argument.
+	Params []*operators.Scalar
+	// Metric are the labels of the series as selected (or as a subquery produced it). It is
+	// asked only when an annotation may need them.
+	Metric func() labels.Labels
+	Query  *operators.Query // takes the annotations
+	Pos    Positions
+}
+
+// Kernel evaluates a function. It holds scratch space, so every worker needs one of its own; it
+// keeps nothing of a series after Run.
+type Kernel interface {
+	// Run puts the result at step c.Steps.From+i into step i of the column, which has Steps.Len()
+	// steps and no sample. A step whose window is empty gets none. The column shares histograms with
+	// c.In. An error is one that Prometheus fails the query with, at the first step that has one.
+	Run(c *Call, out operators.Column) error
+}
+
+// histogramWindow is the range of histograms in the window of step i, counted from the first of the call.
+func (b *Bounds) histogramWindow(i int) (lo, hi int) {
+	if b.HLo == nil {
+		return 0, 0
+	}
+	return int(b.HLo[i]), int(b.HHi[i])
+}
+
+// constantParams tells whether all scalar arguments are the same at every step.
+func (c *Call) constantParams() bool {
+	for _, p := range c.Params {
+		if _, ok := p.Constant(); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// param is the value of a scalar argument at step i of the call.
+func (c *Call) param(arg, i int) float64 { return c.Params[arg].At(c.Steps.From + i) }
+
+// notes is a set of annotations that a series has caused; it is collected over the steps and made into
+// annotations once.
+type notes uint16
+
+const (
+	noteMixedFloatsHistograms notes = 1 << iota
+	noteMixedExponentialCustom
+	noteNotCounter
+	noteNotGauge
+	noteMismatchedBucketsSub
+	noteMismatchedBucketsAdd
+	noteMismatchedBucketsAgg
+	noteCounterResetCollision
+	noteHistogramIgnored
+	noteStartTimeOverlap // counted by window: see overlapWarning
+)
+
+// annotate adds the annotations of a set at a position of the query.
+func (c *Call) annotate(n notes, pos posrange.PositionRange) {
+	if n == 0 {
+		return
+	}
+	name := c.Metric().Get(labels.MetricName)
+	for bit := notes(1); bit <= n; bit <<= 1 {
+		switch n & bit {
+		case noteMixedFloatsHistograms:
+			c.Query.Annotate(annotations.NewMixedFloatsHistogramsWarning(name, pos))
+		case noteMixedExponentialCustom:
+			c.Query.Annotate(annotations.NewMixedExponentialCustomHistogramsWarning(name, pos))
+		case noteNotCounter:
+			c.Query.Annotate(annotations.NewNativeHistogramNotCounterWarning(name, pos))
+		case noteNotGauge:
+			c.Query.Annotate(annotations.NewNativeHistogramNotGaugeWarning(name, pos))
+		case noteMismatchedBucketsSub:
+			c.Query.Annotate(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramSub))
+		case noteMismatchedBucketsAdd:
+			c.Query.Annotate(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramAdd))
+		case noteMismatchedBucketsAgg:
+			c.Query.Annotate(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramAgg))
+		case noteCounterResetCollision:
+			c.Query.Annotate(annotations.NewHistogramCounterResetCollisionWarning(pos, annotations.HistogramAgg))
+		case noteHistogramIgnored:
+			c.Query.Annotate(annotations.NewHistogramIgnoredInMixedRangeInfo(name, pos))
+		}
+	}
+}

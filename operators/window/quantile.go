@@ -1,0 +1,151 @@
+package window
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/operators"
+)
+
+// quantile is quantile_over_time.
+type quantile struct {
+	w sortedWindow
+}
+
+func (k *quantile) Run(c *Call, out operators.Column) error {
+	var (
+		b    = c.Bounds
+		bad  reported
+		seen notes
+	)
+	k.w.reset()
+	for i := range b.Lo {
+		lo, hi := int(b.Lo[i]), int(b.Hi[i])
+		if lo == hi {
+			continue
+		}
+		if hlo, hhi := b.histogramWindow(i); hhi > hlo {
+			seen |= noteHistogramIgnored
+		}
+		q := c.param(0, i)
+		if !(q >= 0 && q <= 1) && bad.add(q) {
+			c.Query.Annotate(annotations.NewInvalidQuantileWarning(q, c.Pos.First))
+		}
+		out.SetFloat(i, quantileOf(q, k.w.move(c.In.F, lo, hi)))
+	}
+	c.annotate(seen, c.Pos.First)
+	return nil
+}
+
+// quantileOf is the quantile of sorted values: between two of them a weighted mean.
+func quantileOf(q float64, sorted []float64) float64 {
+	switch {
+	case math.IsNaN(q):
+		return math.NaN()
+	case q < 0:
+		return math.Inf(-1)
+	case q > 1:
+		return math.Inf(1)
+	}
+	rank := q * float64(len(sorted)-1)
+	lower := int(math.Floor(rank))
+	weight := rank - math.Floor(rank)
+	if weight == 0 {
+		return sorted[lower]
+	}
+	upper := min(lower+1, len(sorted)-1)
+	return float64(sorted[lower]*(1-weight)) + float64(sorted[upper]*weight)
+}
+
+// deviation is mad_over_time, the median of the distances to the median.
+type deviation struct {
+	w         sortedWindow
+	distances []float64
+}
+
+func (k *deviation) Run(c *Call, out operators.Column) error {
+	b := c.Bounds
+	var seen notes
+	k.w.reset()
+	for i := range b.Lo {
+		lo, hi := int(b.Lo[i]), int(b.Hi[i])
+		if lo == hi {
+			continue
+		}
+		if hlo, hhi := b.histogramWindow(i); hhi > hlo {
+			seen |= noteHistogramIgnored
+		}
+		sorted := k.w.move(c.In.F, lo, hi)
+		if v := sorted[0]; v != v { // NaN comes first
+			out.SetFloat(i, math.NaN())
+			continue
+		}
+		out.SetFloat(i, k.of(sorted))
+	}
+	c.annotate(seen, c.Pos.First)
+	return nil
+}
+
+func (k *deviation) of(sorted []float64) float64 {
+	median := quantileOf(0.5, sorted)
+	n := len(sorted)
+	k.distances = resize(k.distances, n)
+	if math.IsInf(sorted[0], -1) || math.IsInf(sorted[n-1], 1) {
+		// Differences of infinities are NaN, in no order.
+		for i, v := range sorted {
+			k.distances[i] = math.Abs(v - median)
+		}
+		slices.Sort(k.distances)
+		return quantileOf(0.5, k.distances)
+	}
+	// Going outwards from the median distances grow on either side: merge the two sides as far as the median needs.
+	right := sort.SearchFloat64s(sorted, median)
+	left := right - 1
+	d := k.distances[:0]
+	for len(d) <= n/2 {
+		if right == n || left >= 0 && median-sorted[left] <= sorted[right]-median {
+			d = append(d, median-sorted[left])
+			left--
+		} else {
+			d = append(d, sorted[right]-median)
+			right++
+		}
+	}
+	if n%2 == 1 {
+		return d[n/2]
+	}
+	return float64(d[n/2-1]*0.5) + float64(d[n/2]*0.5)
+}
+
+// sortedWindow keeps the values of a window in order, NaN first.
+type sortedWindow struct {
+	lo, hi int
+	sorted []float64
+}
+
+func (w *sortedWindow) reset() { w.lo, w.hi, w.sorted = 0, 0, w.sorted[:0] }
+
+// move brings the order to the window [lo, hi) of f, whose ends must not decrease, and returns it. It
+// is valid until the next call.
+func (w *sortedWindow) move(f []float64, lo, hi int) []float64 {
+	moved := lo - w.lo + hi - w.hi
+	// A value is put in or taken out for the price of sorting about a dozen.
+	if moved*12 < hi-lo {
+		for _, v := range f[w.hi:hi] {
+			at, _ := slices.BinarySearch(w.sorted, v)
+			w.sorted = slices.Insert(w.sorted, at, v)
+		}
+		for _, v := range f[w.lo:lo] {
+			at, _ := slices.BinarySearch(w.sorted, v)
+			w.sorted = slices.Delete(w.sorted, at, at+1)
+		}
+	} else {
+		w.sorted = append(w.sorted[:0], f[lo:hi]...)
+		slices.Sort(w.sorted)
+	}
+	w.lo, w.hi = lo, hi
+	return w.sorted
+}

@@ -1,0 +1,156 @@
+package physicalplan
+
+import (
+	"context"
+	"sync"
+
+	"github.com/stride-promql/stride/operators"
+)
+
+// Slots is the limit on extra worker goroutines that all queries of an engine share. A query's own
+// goroutine needs none, and no query ever waits for one.
+type Slots chan struct{}
+
+// NewSlots lets at most n extra workers run at once.
+func NewSlots(n int) Slots { return make(Slots, max(0, n)) }
+
+// driver runs the pipelines of a plan.
+type driver struct {
+	plan    *Plan
+	query   *operators.Query
+	slots   Slots
+	workers []*operators.Worker
+}
+
+// work runs fn on the caller's goroutine and on as many more workers as the number of morsels and
+// the free slots allow, and returns when all are done.
+func (d *driver) work(morsels int, fn func(*operators.Worker)) {
+	var wg sync.WaitGroup
+	for _, w := range d.workers[1:] {
+		if w.ID >= morsels {
+			break
+		}
+		select {
+		case d.slots <- struct{}{}:
+			wg.Go(func() {
+				defer func() { <-d.slots }()
+				fn(w)
+			})
+			continue
+		default:
+		}
+		break
+	}
+	fn(d.workers[0])
+	wg.Wait()
+}
+
+// Run binds and runs the plan over all its steps. It must be called once.
+func (p *Plan) Run(ctx context.Context, slots Slots) error {
+	d := &driver{plan: p, query: p.query, slots: slots}
+	for i := range max(1, p.query.Workers) {
+		d.workers = append(d.workers, &operators.Worker{ID: i, Poison: p.opts.Poison})
+	}
+	p.query.Start(ctx)
+	switch {
+	case p.text != nil:
+		return nil
+	case p.raw != nil:
+		return d.runRaw()
+	}
+	steps := p.root.grid.Steps
+	width := p.opts.StepsPerRange
+	if width <= 0 {
+		width = max(1, steps)
+	}
+	for from := 0; from < max(1, steps); from += width {
+		r := operators.StepRange{From: from, To: min(from+width, steps)}
+		if err := d.runRange(ctx, r, from == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Bind selects all series, in evaluation order.
+func (p *Plan) Bind(ctx context.Context) error {
+	for _, n := range p.nodes {
+		if err := n.op.Bind(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close closes all operators.
+func (p *Plan) Close() {
+	for _, n := range p.nodes {
+		n.op.Close()
+	}
+}
+
+// runRange runs all pipelines over the steps r of the root's grid.
+func (d *driver) runRange(ctx context.Context, r operators.StepRange, first bool) error {
+	d.plan.spread(r)
+	for _, s := range d.plan.scopes {
+		if s.top != nil {
+			s.scope.Open(s.top.open, first)
+		}
+	}
+	for _, n := range d.plan.nodes {
+		clear(n.finished)
+		if err := n.op.Open(n.open); err != nil {
+			return err
+		}
+	}
+	for _, n := range d.plan.nodes {
+		if _, ok := n.source(); !ok || len(n.consumers) == 0 {
+			continue
+		}
+		if err := d.query.Err(); err != nil {
+			return err
+		}
+		p, err := newPipeline(n)
+		if err != nil {
+			return err
+		}
+		if err := p.run(ctx, d); err != nil {
+			return err
+		}
+	}
+	for _, n := range d.plan.nodes {
+		if a, ok := n.op.(operators.Annotator); ok {
+			a.Annotate()
+		}
+	}
+	return nil
+}
+
+// spread gives every node the range of its own grid that the root's steps r need. Nodes stand behind their
+// inputs in the plan, so that consumers come first here.
+func (p *Plan) spread(r operators.StepRange) {
+	for i := len(p.nodes) - 1; i >= 0; i-- {
+		n := p.nodes[i]
+		if n == p.root {
+			n.open = r
+		}
+		for in, child := range n.inputs {
+			need := n.open
+			if g, ok := n.op.(operators.Regridder); ok {
+				need = g.InputRange(in, n.open)
+			}
+			need.To = min(need.To, child.grid.Steps)
+			need.From = min(need.From, need.To)
+			child.open = need
+		}
+	}
+}
+
+// runRaw collects the series of a matrix selector.
+func (d *driver) runRaw() error {
+	raw := d.plan.raw
+	r := newRun(d.query, raw.Morsels())
+	r.carry = raw.Collect
+	d.work(r.morsels, r.work)
+	return r.err
+}

@@ -1,0 +1,67 @@
+package physicalplan
+
+import (
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/stride-promql/stride/logicalplan"
+	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/result"
+	"github.com/stride-promql/stride/operators/scan"
+)
+
+// Options are what Build needs besides the logical plan.
+type Options struct {
+	// Query is what the plan's operators share.
+	Query *operators.Query
+	// Storage is where selectors select; nil for a plan that is only explained.
+	Storage *scan.Storage
+	// Instant says that the query is an instant query: its result is no range of steps.
+	Instant bool
+	// PerStepStats keeps the sample statistics of every step.
+	PerStepStats bool
+	// Builders make the operators of extensions, asked in order.
+	Builders []Builder
+	// StepsPerRange is the most steps that are run at once; 0 is all.
+	StepsPerRange int
+	// Poison overwrites batches that were given back. For tests.
+	Poison bool
+}
+
+// Builder makes the operator of a node that is not one of logicalplan's own. inputs are the
+// schemas of the node's children in order, and the operator's inputs are numbered like them. A
+// builder answers nil, nil for a node that is not its.
+type Builder interface {
+	Build(node logicalplan.Extension, inputs []*operators.Schema) (operators.Operator, error)
+}
+
+// Plan is a graph of operators, each behind its inputs in nodes.
+type Plan struct {
+	opts   Options
+	query  *operators.Query
+	nodes  []*node
+	scopes []*scopeInfo
+
+	root      *node
+	collector *result.Collector
+	raw       *scan.Raw // a matrix selector as the whole query; then there is no other operator
+	text      *string   // a string literal as the whole query
+	start     int64
+	// vector and scalar are set for instant queries with such a result.
+	vector, scalar bool
+}
+
+// Value is the query's result, after Run. A Matrix of a range query is not sorted yet.
+func (p *Plan) Value() parser.Value {
+	switch {
+	case p.text != nil:
+		return promql.String{T: p.start, V: *p.text}
+	case p.raw != nil:
+		return p.raw.Matrix()
+	case p.scalar:
+		return p.collector.Scalar()
+	case p.vector:
+		return p.collector.Vector()
+	}
+	return p.collector.Matrix()
+}
