@@ -12,10 +12,11 @@ import (
 //	before:                after:
 //	*                      *
 //	  foo                    foo
-//	  +                      3
-//	    1
-//	    unary -
-//	      -2
+//	  step-invariant         step-invariant
+//	    +                      3
+//	      1
+//	      unary -
+//	        -2
 //
 // Scalars without a selector below read no samples and cannot annotate, so statistics and
 // annotations stay the same. The literal has the place of the operation in the text.

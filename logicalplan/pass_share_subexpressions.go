@@ -90,8 +90,11 @@ func (s *sharer) share(n Node, at Times, alone bool) sharedPart {
 		p.pure = p.pure && x.pure
 		p.reads = p.reads || x.reads
 	}
-	if _, ok := n.(*VectorSelector); ok {
+	switch n.(type) {
+	case *VectorSelector:
 		p.reads = true
+	case *MatrixSelector, *Subquery:
+		alone = false
 	}
 	p.hash = h.Sum64()
 	if alone && p.pure && p.reads {

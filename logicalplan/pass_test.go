@@ -27,7 +27,8 @@ func TestPasses(t *testing.T) {
 		{FoldConstants{}, "foo * (1 + -(-2))", `
 			*
 			  foo
-			  3`},
+			  step-invariant
+			    3`},
 		{FoldConstants{}, "1 + 1 < bool 2 ^ 3 % 5", `
 			step-invariant
 			  1`},
@@ -74,7 +75,7 @@ func TestPasses(t *testing.T) {
 			        foo skip-buckets`},
 		{MergeSelectors{}, `foo{a="1",b!="2"} / foo{a="1"}`, `
 			/
-			  {a="1",__name__="foo"} filter={b!="2"}
+			  foo{a="1"} filter={b!="2"}
 			  foo{a="1"}`},
 		{MergeSelectors{}, `sum(rate(foo{a="1",a!~"2|3"}[1m])) / sum(rate(foo{a="1"}[1m])) / sum(rate(foo{a="1"}[2m]))`, `
 			/
@@ -82,7 +83,7 @@ func TestPasses(t *testing.T) {
 			    sum
 			      rate()
 			        [1m]
-			          {a="1",__name__="foo"} filter={a!~"2|3"}
+			          foo{a="1"} filter={a!~"2|3"}
 			    sum
 			      rate()
 			        [1m]
@@ -154,10 +155,12 @@ func TestPasses(t *testing.T) {
 			    #1
 			  #2`},
 	} {
-		p := build(t, tc.query, 600_000, 1_200_000, 15_000)
-		p, annos := tc.pass.Optimize(p)
-		require.Empty(t, annos)
-		require.Equal(t, tree(tc.want), Tree(p.Root), "%s of %s", tc.pass.Name(), tc.query)
+		t.Run(tc.pass.Name()+" of "+tc.query, func(t *testing.T) {
+			p := build(t, tc.query, 600_000, 1_200_000, 15_000)
+			p, annos := tc.pass.Optimize(p)
+			require.Empty(t, annos)
+			require.Equal(t, tree(tc.want), Tree(p.Root))
+		})
 	}
 }
 

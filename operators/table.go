@@ -37,10 +37,11 @@ func (t *Table) Add(b *Batch) error {
 	n, bytes := b.CountSamples(), b.Bytes()
 	t.samples += n
 	t.bytes += bytes
-	if err := t.q.Grow(bytes); err != nil {
-		return err
+	held, grown := t.q.Hold(n), t.q.Grow(bytes)
+	if held != nil {
+		return held
 	}
-	return t.q.Hold(n)
+	return grown
 }
 
 // Reset lets all batches go.

@@ -140,6 +140,8 @@ func countAgain(n *node, s *scopeInfo) {
 
 func (b *builder) node(n logicalplan.Node, c place) (*node, error) {
 	switch n := n.(type) {
+	case *logicalplan.Shared:
+		return b.build(n.Expr, c)
 	case *logicalplan.NumberLiteral:
 		return b.number(n, c), nil
 	case *logicalplan.VectorSelector:
@@ -181,8 +183,20 @@ func (b *builder) merge(n *node, c place) *node {
 	return b.add(exchange.NewMerge(b.q, n.op.Schema(), false, c.grid), c.grid, n)
 }
 
+// unshared is the node itself where others see it too.
+func unshared(n logicalplan.Node) logicalplan.Node {
+	for {
+		s, ok := n.(*logicalplan.Shared)
+		if !ok {
+			return n
+		}
+		n = s.Expr
+	}
+}
+
 // scalar makes an operand of a scalar node. The node is nil for a constant.
 func (b *builder) scalar(n logicalplan.Node, c place) (*operators.Scalar, *node, error) {
+	n = unshared(n)
 	if s, ok := n.(*logicalplan.StepInvariant); ok {
 		if lit, ok := s.Expr.(*logicalplan.NumberLiteral); ok {
 			n = lit

@@ -112,7 +112,7 @@ func (b *builder) ofVector(n *logicalplan.Call, c place) (*node, error) {
 func stringArgs(args []logicalplan.Node) []string {
 	var out []string
 	for _, a := range args {
-		if s, ok := a.(*logicalplan.StringLiteral); ok {
+		if s, ok := unshared(a).(*logicalplan.StringLiteral); ok {
 			out = append(out, s.Val)
 		}
 	}
@@ -122,7 +122,7 @@ func stringArgs(args []logicalplan.Node) []string {
 func (b *builder) absent(n *logicalplan.Call, in *node, c place) *node {
 	var matchers []*labels.Matcher
 	overTime := false
-	switch a := n.Args[0].(type) {
+	switch a := unshared(n.Args[0]).(type) {
 	case *logicalplan.VectorSelector:
 		matchers = a.Matchers
 	case *logicalplan.MatrixSelector:
@@ -198,7 +198,7 @@ func (b *builder) quantile(n *logicalplan.Call, c place) (*node, error) {
 }
 
 func (b *builder) timestamp(n *logicalplan.Call, c place) (*node, error) {
-	if sel, ok := n.Args[0].(*logicalplan.VectorSelector); ok {
+	if sel, ok := unshared(n.Args[0]).(*logicalplan.VectorSelector); ok {
 		kind := scan.Timestamp
 		if n.Func.Name == "start_timestamp" {
 			kind = scan.StartTimestamp

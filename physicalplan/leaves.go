@@ -24,6 +24,7 @@ func (b *builder) selector(n *logicalplan.VectorSelector, c place) *scan.Selecto
 		Matchers:             n.Matchers,
 		Filter:               n.Filter,
 		Hints:                n.Hints,
+		StatsOnly:            n.StatsOnly,
 		SkipHistogramBuckets: n.SkipHistogramBuckets,
 		Text:                 logicalplan.Text(n),
 		Scopes:               []*operators.Scope{c.scope.scope},

@@ -59,7 +59,7 @@ func (b *builder) binary(n *logicalplan.Binary, c place) (*node, error) {
 		or := b.add(binary.NewOr(b.q, lhs.op.Schema(), rhs.op.Schema(), n.Matching, c.grid), c.grid, lhs, rhs)
 		return b.mergeResults(or, c), nil
 	}
-	join := binary.NewVectorVector(b.q, n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching, n.ReturnBool, c.grid, n.Pos())
+	join := binary.NewVectorVector(b.q, n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching, n.ReturnBool, c.grid, c.ranged(), n.Pos())
 	return b.add(join, c.grid, lhs, rhs), nil
 }
 

@@ -23,12 +23,12 @@ func writeJSON(w io.Writer, r *result, _ view) error {
 		e.vector(v)
 	case promql.Matrix:
 		e.matrix(v)
-	case promql.Scalar:
-		e.point(v.T, v.V, nil)
-	case promql.String:
-		e.raw("[" + formatSeconds(v.T) + ",")
-		e.text(v.V)
-		e.raw("]")
+	case promql.Scalar, promql.String:
+		b, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		e.raw(string(b))
 	default:
 		return fmt.Errorf("results of type %s cannot be written as JSON", r.value.Type())
 	}
@@ -40,8 +40,8 @@ func writeJSON(w io.Writer, r *result, _ view) error {
 	return e.err
 }
 
-// jsonEncoder writes what the API's encoder writes, which differs from what encoding/json makes of the types: sample
-// values are strings, and a histogram lists its buckets with their bounds.
+// jsonEncoder writes vectors and matrices byte for byte as the API's encoder does. encoding/json would make the same
+// of them in sense, but write times and large values otherwise.
 type jsonEncoder struct {
 	w   io.Writer
 	buf bytes.Buffer

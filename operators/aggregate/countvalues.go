@@ -149,10 +149,12 @@ func (o *CountValues) Fold(_ *operators.Worker, _ int, b *operators.Batch, _ ope
 	}
 	o.held += held
 	o.bytes += bytes
-	if err := o.q.Grow(bytes); err != nil {
+	// Both count even if one of them fails, as Close takes both back.
+	memory := o.q.Grow(bytes)
+	if err := o.q.Hold(held); err != nil {
 		return err
 	}
-	return o.q.Hold(held)
+	return memory
 }
 
 // float is the count of a float of a group.

@@ -207,10 +207,12 @@ func (o *Pick) Fold(w *operators.Worker, input int, b *operators.Batch, seg oper
 		}
 	}
 	o.held.Add(f.held)
-	if err := o.grow(f.bytes); err != nil {
+	// Both count even if one of them fails, as Close takes both back.
+	memory := o.grow(f.bytes)
+	if err := o.q.Hold(f.held); err != nil {
 		return err
 	}
-	return o.q.Hold(f.held)
+	return memory
 }
 
 // pickFold is the work of one call of Fold.

@@ -44,7 +44,7 @@ func BenchmarkVectorVector(b *testing.B) {
 				w := &operators.Worker{}
 				for b.Loop() {
 					q := &operators.Query{Workers: 1}
-					v := NewVectorVector(q, op, l, r, &parser.VectorMatching{}, false, grid, posrange.PositionRange{})
+					v := NewVectorVector(q, op, l, r, &parser.VectorMatching{}, false, grid, grid.Steps > 1, posrange.PositionRange{})
 					must(b, v.Open(grid.All()))
 					must(b, v.Extend())
 					for i, batches := range [][]*operators.Batch{left, right} {

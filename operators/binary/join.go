@@ -338,7 +338,7 @@ func (v *VectorVector) row(p pair) int32 {
 		return row
 	}
 	var scope int32
-	if v.grid.Steps == 1 && v.q.DelayedNameRemoval {
+	if v.unmerged {
 		scope = v.groupOf(p)
 	}
 	row := v.rows.row(v.pairLabels(p), scope)

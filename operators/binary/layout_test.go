@@ -24,7 +24,7 @@ func TestInvalidLayoutAgainstPrometheus(t *testing.T) {
 			query: query, data: append(memory(a), b...), steps: p.steps, instant: p.steps == 1, delayed: rng.Intn(2) == 0,
 			build: func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, grid operators.Grid) (operators.Operator, []*relation) {
 				l, r := newRelation(rng, a, false), newRelation(rng, b, false)
-				return NewVectorVector(q, e.Op, l.schema, r.schema, e.VectorMatching, e.ReturnBool, grid, e.PositionRange()), []*relation{l, r}
+				return NewVectorVector(q, e.Op, l.schema, r.schema, e.VectorMatching, e.ReturnBool, grid, grid.Steps > 1, e.PositionRange()), []*relation{l, r}
 			},
 		}.check(t, rng)
 		count(outcomes, o)

@@ -263,7 +263,7 @@ func TestVectorVectorAgainstPrometheus(t *testing.T) {
 			unordered: !instant && (dropA || dropB),
 			build: func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, grid operators.Grid) (operators.Operator, []*relation) {
 				l, r := newRelation(rng, inA, dropA), newRelation(rng, inB, dropB)
-				return NewVectorVector(q, e.Op, l.schema, r.schema, e.VectorMatching, e.ReturnBool, grid, e.PositionRange()), []*relation{l, r}
+				return NewVectorVector(q, e.Op, l.schema, r.schema, e.VectorMatching, e.ReturnBool, grid, grid.Steps > 1, e.PositionRange()), []*relation{l, r}
 			},
 		}.check(t, rng)
 		count(outcomes, o)

@@ -120,7 +120,7 @@ func (r *replay) step(step int) error {
 	if r.err != nil {
 		return r.err
 	}
-	if v.grid.Steps == 1 && v.q.DelayedNameRemoval {
+	if v.unmerged {
 		return nil
 	}
 	seen := make(map[int32]struct{}, len(r.results))

@@ -27,6 +27,9 @@ type VectorVector struct {
 	q        *operators.Query
 	matching *parser.VectorMatching
 	grid     operators.Grid
+	// unmerged: results with equal labels stand side by side. Prometheus looks for them at the end
+	// of the query only.
+	unmerged bool
 	pos      posrange.PositionRange
 	swapped  bool // the right side is the "many" side
 	many     side
@@ -67,14 +70,16 @@ type vectorVectorScratch struct {
 	last   lastTrouble
 }
 
-// NewVectorVector is lhs op rhs for arithmetic, comparison and trim operators. pos is the position
-// of the operation in the query.
-func NewVectorVector(q *operators.Query, op parser.ItemType, lhs, rhs *operators.Schema, matching *parser.VectorMatching, returnBool bool, grid operators.Grid, pos posrange.PositionRange) *VectorVector {
+// NewVectorVector is lhs op rhs for arithmetic, comparison and trim operators. ranged tells a
+// range evaluation, whose grid may have one step all the same, from one at a single time. pos is
+// the position of the operation in the query.
+func NewVectorVector(q *operators.Query, op parser.ItemType, lhs, rhs *operators.Schema, matching *parser.VectorMatching, returnBool bool, grid operators.Grid, ranged bool, pos posrange.PositionRange) *VectorVector {
 	v := &VectorVector{
 		elem:     newElementwise(op, returnBool),
 		q:        q,
 		matching: matching,
 		grid:     grid,
+		unmerged: !ranged && q.DelayedNameRemoval,
 		pos:      pos,
 		swapped:  matching.Card == parser.CardOneToMany,
 		many:     side{schema: lhs, fill: matching.FillValues.LHS},

@@ -1,9 +1,8 @@
 package scan
 
 import (
-	"errors"
-
-	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
@@ -28,8 +27,26 @@ func (c *chain) Next() chunkenc.ValueType {
 	}
 }
 
-// isLimit tells a query-cost limit from an error of the storage.
-func isLimit(err error) bool {
-	var tooMany promql.ErrTooManySeries
-	return errors.As(err, &tooMany)
+// hinting gives histograms the reset hints that promql.HistogramStatsIterator would give them, and
+// leaves their buckets alone. Nothing seeks it once a histogram was read.
+type hinting struct {
+	chunkenc.Iterator
+	last *histogram.FloatHistogram
+}
+
+// AtFloatHistogram must be called once for each sample. The histogram is new.
+func (h *hinting) AtFloatHistogram(*histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
+	t, fh := h.Iterator.AtFloatHistogram(nil)
+	if value.IsStaleNaN(fh.Sum) {
+		return t, fh
+	}
+	if fh.CounterResetHint == histogram.UnknownCounterReset && h.last != nil {
+		if fh.DetectReset(h.last) {
+			fh.CounterResetHint = histogram.CounterReset
+		} else {
+			fh.CounterResetHint = histogram.NotCounterReset
+		}
+	}
+	h.last = fh
+	return t, fh
 }

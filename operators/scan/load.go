@@ -92,7 +92,7 @@ func (l *loader) load(first, row int, lo, hi int64) (*operators.Samples, error) 
 	var err error
 	if l.sel.chunks != nil {
 		lo, hi = l.clip(lo, hi)
-		err = l.decode(row, hi)
+		err = l.decode(row, lo, hi)
 	} else {
 		err = l.drain(first+row, lo, hi)
 	}
@@ -103,14 +103,14 @@ func (l *loader) load(first, row int, lo, hi int64) (*operators.Samples, error) 
 	return &l.view, nil
 }
 
-func (l *loader) decode(row int, hi int64) error {
+func (l *loader) decode(row int, lo, hi int64) error {
 	from := 0
 	if row > 0 {
 		from = l.ends[row-1]
 	}
 	refs := l.refs[from:l.ends[row]]
-	if l.sel.SkipHistogramBuckets {
-		return l.decodeStats(refs, hi)
+	if l.sel.StatsOnly {
+		return l.decodeStats(refs, lo, hi)
 	}
 	for i := range refs {
 		if err := l.decodeChunk(&refs[i], hi); err != nil {
@@ -138,7 +138,7 @@ func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
 
 // decodeStats reads a series whose histograms are wanted without buckets. Resets are found by
 // comparing each histogram with the one before it, across chunks, so all chunks go through one iterator.
-func (l *loader) decodeStats(refs []chunkRef, hi int64) error {
+func (l *loader) decodeStats(refs []chunkRef, lo, hi int64) error {
 	histograms := false
 	for i := range refs {
 		histograms = histograms || refs[i].it != nil
@@ -163,8 +163,19 @@ func (l *loader) decodeStats(refs []chunkRef, hi int64) error {
 		}
 		c.rest = append(c.rest, it)
 	}
-	it := promql.NewHistogramStatsIterator(c)
-	return l.iterate(it, it.Next(), hi)
+	vt := c.Next()
+	for vt != chunkenc.ValNone && c.AtT() < lo-1 {
+		vt = c.Next() // as drain
+	}
+	return l.iterate(l.statsIterator(c), vt, hi)
+}
+
+// statsIterator finds counter resets while it reads, and drops buckets if the selector says so.
+func (l *loader) statsIterator(it chunkenc.Iterator) chunkenc.Iterator {
+	if l.sel.SkipHistogramBuckets {
+		return promql.NewHistogramStatsIterator(it)
+	}
+	return &hinting{Iterator: it}
 }
 
 // drain reads a series of a sample querier. Its iterator belongs to the querier, so that it runs
@@ -175,13 +186,14 @@ func (l *loader) drain(series int, lo, hi int64) error {
 	defer st.mu.Unlock()
 	l.it = l.sel.series[series].Iterator(l.it)
 	it := l.it
-	if l.sel.SkipHistogramBuckets {
-		it = promql.NewHistogramStatsIterator(it)
+	if l.sel.StatsOnly {
+		it = l.statsIterator(it)
 	}
-	// Not all iterators can seek before their first sample.
+	// Not all iterators can seek before their first sample. Prometheus' first seek goes to the
+	// excluded end of the window, which shows in the reset hints of histograms without buckets.
 	vt := it.Next()
-	if vt != chunkenc.ValNone && it.AtT() < lo {
-		vt = it.Seek(lo)
+	if vt != chunkenc.ValNone && it.AtT() < lo-1 {
+		vt = it.Seek(lo - 1)
 	}
 	return l.iterate(it, vt, hi)
 }

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.opentelemetry.io/otel"
@@ -10,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 
@@ -23,8 +25,10 @@ type Selector struct {
 	// Filter narrows the series further; nil keeps all.
 	Filter []*labels.Matcher
 	Hints  storage.SelectHints
-	// SkipHistogramBuckets decodes only count and sum of histograms.
-	SkipHistogramBuckets bool
+	// StatsOnly says that the query looks at nothing but count and sum of histograms. Then counter resets are
+	// found while reading, and histograms say so in their hints. SkipHistogramBuckets besides leaves
+	// their buckets out.
+	StatsOnly, SkipHistogramBuckets bool
 	// StartTimestamps asks for the samples' start timestamps.
 	StartTimestamps bool
 	// Text is the selector as PromQL, for Explain and spans.
@@ -128,3 +132,9 @@ func (v *Vector) CountFor(s *operators.Scope) { v.sel.Scopes = append(v.sel.Scop
 
 // CountFor implements Counted.
 func (s *Window) CountFor(scope *operators.Scope) { s.sel.Scopes = append(s.sel.Scopes, scope) }
+
+// isLimit tells a query-cost limit from an error of the storage.
+func isLimit(err error) bool {
+	var tooMany promql.ErrTooManySeries
+	return errors.As(err, &tooMany)
+}

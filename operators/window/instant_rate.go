@@ -9,8 +9,7 @@ import (
 // instantRate is irate or idelta: the rate, or the difference, between the last two samples of a window, of either kind.
 type instantRate struct{ rate bool }
 
-// lastTwo says where the last two samples of a window stand: with a count of floats among them, the
-// newest float and the newest histogram are the last ones of the window.
+// lastTwo says of which kinds the last two samples of a window are.
 type lastTwo int
 
 const (
@@ -23,7 +22,7 @@ func (k *instantRate) Run(c *Call, out operators.Column) error {
 	var (
 		b, in = c.Bounds, c.In
 		seen  notes
-		prev  = -1 // last histogram of the window that the result was made from
+		prev  = -1 // end of the window that made was made from
 		made  *histogram.FloatHistogram
 	)
 	for i := range b.Lo {

@@ -20,7 +20,7 @@ type rate struct {
 	hresets  []bool  // for histograms, from index hbase on
 	hbase    int
 
-	overlapping int // windows with such a start timestamp
+	overlapped int // windows with such a start timestamp
 }
 
 func newRate(counter, perSecond bool) func() Kernel {
@@ -31,10 +31,10 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 	if len(c.Bounds.Lo) == 0 {
 		return nil
 	}
-	extended := c.Spec.Anchored || c.Spec.Smoothed
+	widened := c.Spec.Anchored || c.Spec.Smoothed
 	if k.counter {
 		k.findResets(c)
-		if !extended {
+		if !widened {
 			k.findHistogramResets(c)
 		}
 	}
@@ -42,8 +42,8 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 		seen notes
 		err  error
 	)
-	k.overlapping = 0
-	if extended {
+	k.overlapped = 0
+	if widened {
 		seen, err = k.runExtended(c, out)
 	} else {
 		seen, err = k.runExtrapolated(c, out)
@@ -52,8 +52,8 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 		return err
 	}
 	c.annotate(seen&^noteStartTimeOverlap, c.Pos.First)
-	if k.overlapping > 0 {
-		c.Query.Annotate(overlapWarning(c.Metric().Get(labels.MetricName), c.Pos.First, k.overlapping))
+	if k.overlapped > 0 {
+		c.Query.Annotate(overlapWarning(c.Metric().Get(labels.MetricName), c.Pos.First, k.overlapped))
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (k *rate) runExtrapolated(c *Call, out operators.Column) (seen notes, err e
 			}
 			h, n, err := k.histogramAt(in, hlo, hhi, start, end, seconds)
 			if n&noteStartTimeOverlap != 0 {
-				k.overlapping++
+				k.overlapped++
 			}
 			seen |= n
 			if err != nil {
@@ -108,7 +108,7 @@ func (k *rate) runExtrapolated(c *Call, out operators.Column) (seen notes, err e
 				overlap++
 			}
 			if overlap < len(k.overlaps) && int(k.overlaps[overlap]) < hi {
-				k.overlapping++
+				k.overlapped++
 			}
 			if st := in.ST[lo]; startsIn(st, start, t[lo]) {
 				increase += f[lo]
