@@ -22,15 +22,9 @@ const (
 	defaultHeight = 12
 )
 
-// writeChart draws a range of time as lines and a vector as bars. Scalars and strings are written as by writeTable.
+// writeChart writes a result as chart draws it, or as a table if there is nothing to draw.
 func writeChart(w io.Writer, r *result, v view) error {
-	var text string
-	switch value := r.value.(type) {
-	case promql.Matrix:
-		text = lineChart(value, r.grid, v)
-	case promql.Vector:
-		text = barChart(value, v)
-	}
+	text := chart(r, v)
 	if text == "" {
 		return writeTable(w, r, v)
 	}
@@ -38,9 +32,19 @@ func writeChart(w io.Writer, r *result, v view) error {
 	return err
 }
 
-// lineChart draws the first series of m, "" if there is nothing to draw.
+// chart draws series as lines and a vector as bars. It returns "" if there is nothing that can be drawn.
+func chart(r *result, v view) string {
+	switch value := r.value.(type) {
+	case promql.Matrix:
+		return lineChart(value, r.grid, v)
+	case promql.Vector:
+		return barChart(value, v)
+	}
+	return ""
+}
+
 func lineChart(m promql.Matrix, g grid, v view) string {
-	shown := m[:min(len(m), len(markers))]
+	shown := m[:min(len(m), v.lines)]
 	sp := spanOf(m, g)
 	traces := make([][]point, len(shown))
 	values := make([][]float64, len(shown))
@@ -191,15 +195,19 @@ func paint(s string, n int, color bool) string {
 
 func seriesName(l labels.Labels) string { return printable(l.String()) }
 
-// barChart draws a bar for each float of v, "" if there is none to draw. Negative values have lighter bars.
+// barChart draws a bar for each float of v and puts the values of the rest among them. Negative values have lighter
+// bars.
 func barChart(v promql.Vector, vw view) string {
 	var names, values []string
 	var nameWidth, valueWidth int
 	var greatest float64
+	floats := 0
 	for _, s := range v {
 		name, value := seriesName(s.Metric), formatShort(s.F, 6)
 		if s.H != nil {
 			value = formatHistogram(s.H)
+		} else {
+			floats++
 		}
 		names, values = append(names, name), append(values, value)
 		nameWidth = max(nameWidth, utf8.RuneCountInString(name))
@@ -207,6 +215,9 @@ func barChart(v promql.Vector, vw view) string {
 		if abs := math.Abs(s.F); s.H == nil && !math.IsInf(abs, 0) && abs > greatest {
 			greatest = abs
 		}
+	}
+	if floats == 0 {
+		return ""
 	}
 	room := max(vw.width-nameWidth-valueWidth-2, minPlotWidth)
 	var b strings.Builder

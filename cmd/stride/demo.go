@@ -12,7 +12,6 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/promql"
 
 	"github.com/stride-promql/stride/internal/gendata"
 )
@@ -57,9 +56,7 @@ func (d *demoCommand) run(ctx context.Context, c *console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	stats := s.db.Stats()
-	fmt.Fprintf(c.stdout, "Sample data: %d series in %d blocks, %s to %s\nin %s\n",
-		stats.BlockSeries, stats.Blocks, formatTime(s.db.MinTime()), formatTime(s.db.MaxTime()), dir)
+	fmt.Fprintf(c.stdout, "Sample data from %s to %s in %s\n", formatTime(s.db.MinTime()), formatTime(s.db.MaxTime()), dir)
 	for _, q := range demoQueries {
 		if err := d.show(ctx, c, s, q); err != nil {
 			return fmt.Errorf("%s: %w", q.expr, err)
@@ -90,11 +87,20 @@ func (d *demoCommand) data(ctx context.Context, c *console) (_ string, err error
 	p := gendata.DefaultProfile(time.Now().Truncate(time.Minute))
 	p.Start = p.Start.Add(p.Duration - time.Duration(d.duration))
 	p.Series, p.Duration = d.series, time.Duration(d.duration)
+	p.PodLifetime = 90 * time.Minute // several versions of the software at the end
 	made := filepath.Join(unfinished, "data")
-	if err := generate(ctx, c.stderr, c.stderr, made, p); err != nil {
+	sum, err := generate(ctx, c.stderr, made, p)
+	if err != nil {
 		return "", err
 	}
-	return dir, withCode(exitStorage, os.Rename(made, dir))
+	fmt.Fprintf(c.stderr, "generated %s\n", sum)
+	if err := os.Rename(made, dir); err != nil {
+		// Somebody else may have made it meanwhile.
+		if _, statErr := os.Stat(dir); statErr != nil {
+			return "", withCode(exitStorage, err)
+		}
+	}
+	return dir, nil
 }
 
 // show runs one query and shows its result as a table and as a chart.
@@ -116,16 +122,16 @@ func (d *demoCommand) show(ctx context.Context, c *console, s *session, q demoQu
 	took := time.Since(started)
 	fmt.Fprintf(c.stdout, "\n── %s\n   %s\n\n", q.title, q.expr)
 	v := viewOf(c.stdout, 0)
-	v.height = 8
+	v.height, v.lines = 8, 4 // small ones
 	if err := writeTable(c.stdout, r, v); err != nil {
 		return err
 	}
 	writeNotes(c.stderr, r)
-	fmt.Fprintf(c.stdout, "evaluated in %s\n\n", took.Round(10*time.Microsecond))
-	if _, ok := r.value.(promql.Scalar); ok || r.empty() {
-		return nil
+	fmt.Fprintf(c.stdout, "evaluated in %s\n", took.Round(10*time.Microsecond))
+	if drawn := chart(r, v); drawn != "" {
+		fmt.Fprint(c.stdout, "\n"+drawn)
 	}
-	return writeChart(c.stdout, r, v)
+	return nil
 }
 
 // programName is how a user can start this program again.

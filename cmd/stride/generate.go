@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -64,7 +65,7 @@ func registerGenerate(app *kingpin.Application) (string, command) {
 func (g *generateCommand) run(ctx context.Context, c *console) error {
 	end, err := parseMoment(g.end)
 	if err == nil && end.anchor == atLast {
-		err = fmt.Errorf("there are no samples yet that a time could be relative to")
+		err = errors.New("there is no newest sample yet")
 	}
 	if err != nil {
 		return withCode(exitTime, fmt.Errorf("--end %q: %w", g.end, err))
@@ -74,21 +75,25 @@ func (g *generateCommand) run(ctx context.Context, c *console) error {
 	p.Interval, p.Duration = time.Duration(g.interval), time.Duration(g.duration)
 	profiles[g.profile](&p)
 	p.Start = end.resolve(time.Now(), time.Time{}).Add(-p.Duration)
-	return generate(ctx, c.stderr, c.stdout, g.out, p)
+	sum, err := generate(ctx, c.stderr, g.out, p)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.stdout, "%s: %s\n", g.out, sum)
+	return err
 }
 
-// generate writes the data of p into dir, showing how it goes, and says what it came to.
-func generate(ctx context.Context, progressTo, summaryTo io.Writer, dir string, p gendata.Profile) error {
+// generate writes the data of p into dir and shows how it goes. It returns what was written, in words.
+func generate(ctx context.Context, stderr io.Writer, dir string, p gendata.Profile) (string, error) {
 	if err := p.Validate(); err != nil {
-		return withCode(exitUsage, err)
+		return "", withCode(exitUsage, err)
 	}
-	show := newProgress(progressTo, "generating")
+	show := newProgress(stderr, "generating")
 	sum, err := gendata.Generate(ctx, dir, p, show.update)
 	show.end()
 	if err != nil {
-		return withCode(exitStorage, err)
+		return "", withCode(exitStorage, err)
 	}
-	_, err = fmt.Fprintf(summaryTo, "%s: %d series, %d float and %d histogram samples in %d blocks from %s to %s\n",
-		dir, sum.Series, sum.FloatSamples, sum.HistogramSamples, sum.Blocks, formatTime(sum.MinTime), formatTime(sum.MaxTime))
-	return err
+	return fmt.Sprintf("%d series, %d float and %d histogram samples in %d blocks from %s to %s",
+		sum.Series, sum.FloatSamples, sum.HistogramSamples, sum.Blocks, formatTime(sum.MinTime), formatTime(sum.MaxTime)), nil
 }

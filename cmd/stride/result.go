@@ -22,6 +22,7 @@ type result struct {
 type view struct {
 	width  int
 	height int // of a chart's plot
+	lines  int // most series in a line chart, up to len(markers)
 	color  bool
 }
 

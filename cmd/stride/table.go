@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 )
@@ -35,7 +36,7 @@ func vectorTable(w io.Writer, v promql.Vector, g grid) error {
 	t := newTable(names, "value")
 	for _, s := range v {
 		if s.H != nil {
-			t.leftFrom = len(names) + 1
+			t.leftFrom = len(names)
 			t.row(names, s.Metric, formatHistogram(s.H))
 			continue
 		}
@@ -62,7 +63,7 @@ func matrixTable(w io.Writer, m promql.Matrix, g grid) error {
 	if g.instant {
 		caption += " at " + formatTime(g.end.UnixMilli())
 	} else {
-		caption += fmt.Sprintf(" from %s to %s, step %s", formatTime(g.start.UnixMilli()), formatTime(g.end.UnixMilli()), g.step)
+		caption += fmt.Sprintf(" from %s to %s, step %s", formatTime(g.start.UnixMilli()), formatTime(g.end.UnixMilli()), model.Duration(g.step))
 	}
 	if histograms {
 		caption += "; of native histograms, the count of observations"
@@ -82,7 +83,7 @@ type table struct {
 	rows      [][]string
 	widths    []int
 	rightFrom int // columns from here are aligned to the right,
-	leftFrom  int // those from here to the left again
+	leftFrom  int // those from here to the left again; no less than rightFrom
 }
 
 func newTable(names []string, columns ...string) *table {
@@ -134,7 +135,6 @@ func (t *table) line(row []string) string {
 			b.WriteString("  ")
 		}
 		pad := strings.Repeat(" ", t.widths[i]-utf8.RuneCountInString(cell))
-		// leftFrom may be where the numbers would begin: then all columns are aligned to the left.
 		if i >= t.rightFrom && i < t.leftFrom {
 			b.WriteString(pad + cell)
 		} else {

@@ -18,7 +18,7 @@ func isTerminal(w io.Writer) bool {
 
 // viewOf returns the view that w offers; a width other than 0 is the one wanted.
 func viewOf(w io.Writer, width int) view {
-	v := view{width: width, height: defaultHeight}
+	v := view{width: width, height: defaultHeight, lines: len(markers)}
 	terminal := isTerminal(w)
 	if width == 0 {
 		v.width = defaultWidth
