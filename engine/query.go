@@ -162,7 +162,12 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 	}
 	value, warnings, err := q.exec(ctx)
 	if err != nil {
-		value = nil
+		// As in Prometheus, an error comes without annotations, but for what the failing storage warned of.
+		value, warnings = nil, nil
+		var warned *operators.WarnedError
+		if errors.As(err, &warned) {
+			err, warnings = warned.Err, warned.Warnings
+		}
 	}
 	return &promql.Result{Err: err, Value: value, Warnings: warnings}
 }
@@ -234,7 +239,7 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 		}()
 	}
 	if err != nil {
-		return nil, oq.Annotations(), err
+		return nil, nil, err
 	}
 	defer plan.Close()
 
@@ -245,7 +250,7 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	plan.MergeStats(q.samples, e.opts.EnableQueryCost)
 	q.ran = plan
 	if err != nil {
-		return nil, oq.Annotations(), err
+		return nil, nil, err
 	}
 	value = plan.Value()
 	if m, ok := value.(promql.Matrix); ok {

@@ -1,14 +1,14 @@
 package engine_test
 
 import (
-	"context"
-	"fmt"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/teststorage"
 
 	"github.com/stride-promql/stride/engine"
 	"github.com/stride-promql/stride/logicalplan"
@@ -56,5 +56,42 @@ func TestBuiltinSuite(t *testing.T) {
 	}
 }
 
-var _ = context.Background
-var _ = fmt.Sprint
+// suiteStorages are storages of other kinds than the suite's own, whose samples all lie in the
+// open head chunks of one TSDB.
+var suiteStorages = []struct {
+	name  string
+	open  func(testing.TB) storage.Storage
+	leave string // file of the suite that the storage cannot answer
+}{
+	// XOR chunks have no room for start timestamps: Prometheus fails start_timestamps.test on them, too.
+	{"encoding=xor", func(t testing.TB) storage.Storage { return teststorage.New(t) }, "testdata/start_timestamps.test"},
+	{"flushed=block", func(t testing.TB) storage.Storage { return newFlushed(t, false) }, ""},
+	{"flushed=block+head", func(t testing.TB) storage.Storage { return newFlushed(t, true) }, ""},
+	{"compacted=head", newCompacted, ""},
+	{"fanout", newFanout, ""},
+}
+
+func TestBuiltinSuiteStorages(t *testing.T) {
+	for _, s := range suiteStorages {
+		for _, chunkAccess := range []string{"on", "off"} {
+			t.Run(s.name+",chunk-access="+chunkAccess, func(t *testing.T) {
+				o := suiteOpts()
+				o.Workers, o.DisableChunkAccess = 2, chunkAccess == "off"
+				promqltest.RunBuiltinTestsWithStorage(suiteWithout{t, s.leave}, engine.New(o), s.open)
+			})
+		}
+	}
+}
+
+// suiteWithout runs all files of the suite but one.
+type suiteWithout struct {
+	*testing.T
+	leave string
+}
+
+func (s suiteWithout) Run(name string, f func(*testing.T)) bool {
+	if name == s.leave {
+		return true
+	}
+	return s.T.Run(name, f)
+}

@@ -98,6 +98,12 @@ type Regridder interface {
 	InputRange(input int, r StepRange) StepRange
 }
 
+// Sequenced is implemented by a sink that can fold an input only when others have finished.
+type Sequenced interface {
+	// After are the inputs that must have finished before the first batch of input.
+	After(input int) []int
+}
+
 // Annotator is implemented by an operator that knows its annotations only when all morsels of
 // a pipeline are through.
 type Annotator interface {

@@ -141,6 +141,19 @@ func (q *Query) PeakBytes() int64 { return q.peakBytes.Load() }
 // ErrMemoryBudget is the error of a query that needs more bytes than its budget.
 var ErrMemoryBudget = errors.New("query needs more memory than its budget")
 
+// WarnedError is an error of a storage together with the warnings that the storage gave. Other errors
+// come without annotations.
+type WarnedError struct {
+	Err      error
+	Warnings annotations.Annotations
+}
+
+// Error implements error.
+func (e *WarnedError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error alone.
+func (e *WarnedError) Unwrap() error { return e.Err }
+
 func raise(peak *atomic.Int64, v int64) {
 	for p := peak.Load(); v > p && !peak.CompareAndSwap(p, v); p = peak.Load() {
 	}

@@ -3,6 +3,7 @@ package physicalplan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -91,6 +92,7 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 	}
 	if b.q.DelayedNameRemoval && n.Type() == parser.ValueTypeVector {
 		root = b.add(exchange.NewMerge(b.q, root.op.Schema(), true, c.grid), c.grid, root)
+		b.plan.cleanup = root
 	}
 	b.plan.scalar = instant && n.Type() == parser.ValueTypeScalar
 	b.plan.vector = instant && n.Type() == parser.ValueTypeVector
@@ -268,10 +270,10 @@ func (b *builder) extension(n logicalplan.Extension, c place) (*node, error) {
 }
 
 // checkOrder fails with errUnfinished when the nodes' order does not serve every stage's side inputs before the
-// pipeline that the stage is part of.
+// pipeline that the stage is part of. A merge may turn out a stage or a source: either must do.
 func (p *Plan) checkOrder() error {
 	for _, n := range p.nodes {
-		if _, ok := n.source(); !ok {
+		if _, ok := n.source(); !ok && !n.adapts() {
 			continue
 		}
 		if err := n.checkFlow(n); err != nil {
@@ -283,13 +285,14 @@ func (p *Plan) checkOrder() error {
 
 func (n *node) checkFlow(source *node) error {
 	for _, e := range n.consumers {
-		if e.to.op.Takes(e.input) != operators.Stream {
-			continue
-		}
+		streams := e.to.op.Takes(e.input) == operators.Stream
 		for i, in := range e.to.inputs {
-			if i != e.input && lastSource(in) >= source.id {
+			if i != e.input && (streams || e.to.after(e.input, i)) && lastSource(in) >= source.id {
 				return errUnfinished
 			}
+		}
+		if !streams && !e.to.adapts() {
+			continue
 		}
 		if err := e.to.checkFlow(source); err != nil {
 			return err
@@ -298,13 +301,26 @@ func (n *node) checkFlow(source *node) error {
 	return nil
 }
 
-// lastSource is the id of the source whose pipeline brings n's batches.
+// after tells whether the node folds input only after another one.
+func (n *node) after(input, other int) bool {
+	s, ok := n.op.(operators.Sequenced)
+	return ok && slices.Contains(s.After(input), other)
+}
+
+// adapts tells operators that become a stage or a sink only once series are known.
+func (n *node) adapts() bool {
+	_, ok := n.op.(*exchange.Merge)
+	return ok
+}
+
+// lastSource is the id of the source whose pipeline brings n's batches, at the latest.
 func lastSource(n *node) int {
-	for {
+	for !n.adapts() {
 		i := n.streamed()
 		if i < 0 {
-			return n.id
+			break
 		}
 		n = n.inputs[i]
 	}
+	return n.id
 }

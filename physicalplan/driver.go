@@ -118,12 +118,17 @@ func (d *driver) runRange(ctx context.Context, r operators.StepRange, first bool
 			return err
 		}
 	}
-	for _, n := range d.plan.nodes {
+	d.plan.annotate()
+	return nil
+}
+
+// annotate collects what operators could not say before the range was through.
+func (p *Plan) annotate() {
+	for _, n := range p.nodes {
 		if a, ok := n.op.(operators.Annotator); ok {
 			a.Annotate()
 		}
 	}
-	return nil
 }
 
 // spread gives every node the range of its own grid that the root's steps r need. Nodes stand behind their

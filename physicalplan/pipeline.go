@@ -123,6 +123,11 @@ func (p *pipeline) run(ctx context.Context, d *driver) error {
 	for _, s := range p.sinks {
 		start := time.Now()
 		if err := s.op.Finish(ctx, s.input); err != nil {
+			if s.node == d.plan.cleanup {
+				// By then the query has been evaluated: its annotations count.
+				d.plan.annotate()
+				return &operators.WarnedError{Err: err, Warnings: d.query.Annotations()}
+			}
 			return err
 		}
 		s.node.stats.add(time.Since(start), nil)

@@ -43,6 +43,7 @@ type Plan struct {
 	scopes []*scopeInfo
 
 	root      *node
+	cleanup   *node // the merge behind delayed name removal, if there is one
 	collector *result.Collector
 	raw       *scan.Raw // a matrix selector as the whole query; then there is no other operator
 	text      *string   // a string literal as the whole query

@@ -38,12 +38,12 @@ var demoQueries = []demoQuery{
 		`sum by (job) (rate(http_requests_total{status=~"5.."}[5m])) / sum by (job) (rate(http_requests_total[5m]))`, lastHours,
 	},
 	{
-		"The five pods that use the most CPU",
-		`topk(5, sum by (namespace, pod) (rate(process_cpu_seconds_total[5m])))`, atNewest,
+		"Requests per second by the version that serves them, joined from another metric, while a new one is rolled out",
+		`sum by (version) (sum by (instance) (rate(http_requests_total[5m])) * on (instance) group_left (version) build_info)`, lastHours,
 	},
 	{
-		"Requests per second by the version that serves them, joined in from another metric",
-		`sum by (version) (sum by (instance) (rate(http_requests_total[5m])) * on (instance) group_left (version) build_info)`, atNewest,
+		"The five pods that use the most CPU",
+		`topk(5, sum by (namespace, pod) (rate(process_cpu_seconds_total[5m])))`, atNewest,
 	},
 	{
 		"How much of the last three hours the targets of each job were up, the least first",

@@ -84,7 +84,7 @@ func evaluationError(err error, f *engineFlags) error {
 	switch {
 	case errors.As(err, &canceled):
 		return context.Canceled
-	case errors.As(err, &timeout):
+	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
 		return withCode(exitTimeout, fmt.Errorf("%w: --query.timeout is %s", err, f.timeout))
 	case errors.As(err, &samples):
 		return withCode(exitLimit, fmt.Errorf("%w: --query.max-samples is %d", err, f.maxSamples))

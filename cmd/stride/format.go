@@ -42,9 +42,17 @@ func formatValue(v float64) string {
 	return strconv.FormatFloat(v, format, -1, 64)
 }
 
-// formatShort writes v with the given number of digits.
+// formatShort writes v rounded to so many digits, without an exponent unless it is far from 1.
 func formatShort(v float64, digits int) string {
-	return strconv.FormatFloat(v, 'g', digits, 64)
+	short := strconv.FormatFloat(v, 'g', digits, 64)
+	if abs := math.Abs(v); abs < 1e-4 || abs >= 1e12 || !strings.Contains(short, "e") {
+		return short
+	}
+	rounded, err := strconv.ParseFloat(short, 64)
+	if err != nil {
+		return short
+	}
+	return strconv.FormatFloat(rounded, 'f', -1, 64)
 }
 
 // formatHistogram writes the outline of h.

@@ -40,8 +40,8 @@ func writeJSON(w io.Writer, r *result, _ view) error {
 	return e.err
 }
 
-// jsonEncoder writes vectors and matrices byte for byte as the API's encoder does. encoding/json would make the same
-// of them in sense, but write times and large values otherwise.
+// jsonEncoder writes vectors and matrices as the API's encoder does, down to the digits. What encoding/json makes of
+// them has the same sense, but other digits in times and large values.
 type jsonEncoder struct {
 	w   io.Writer
 	buf bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	c := &console{stdin: stdin, stdout: stdout, stderr: stderr}
 	app := kingpin.New("stride", "A columnar PromQL engine for the data directories of Prometheus servers.\n\n"+exitCodesHelp)
 	app.HelpFlag.Short('h')
-	app.Version(version.Print("stride"))
+	app.Version(versionText())
 	app.UsageWriter(stdout).ErrorWriter(stderr)
 	commands := map[string]command{}
 	for _, register := range []func(*kingpin.Application) (string, command){
@@ -57,6 +58,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	}
 	return report(stderr, commands[name](ctx, c))
+}
+
+// versionText is what --version prints. Released binaries have the version linked in; for others it is what the
+// toolchain knows.
+func versionText() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version.Version == "" {
+		version.Version = info.Main.Version
+	}
+	return version.Print("stride")
 }
 
 // terminated is what kingpin is made to panic with where it would end the process.

@@ -56,6 +56,8 @@ type Comparer struct {
 	order resultOrder
 	// ignoreHints leaves counter reset hints out.
 	ignoreHints bool
+	// merged tells that series come from several stores.
+	merged bool
 	// maskCount hides how many samples were forced to be monotonic, which
 	// Prometheus miscounts when it evaluates several steps.
 	maskCount bool

@@ -45,7 +45,7 @@ func (c Comparer) compareHistograms(want, got *histogram.FloatHistogram) string 
 	switch {
 	case want.Schema != got.Schema:
 		return fmt.Sprintf("want schema %d, got %d (%s, %s)", want.Schema, got.Schema, want, got)
-	case !c.ignoreHints && want.CounterResetHint != got.CounterResetHint:
+	case !c.sameHints(want, got):
 		return fmt.Sprintf("want counter reset hint %v, got %v", want.CounterResetHint, got.CounterResetHint)
 	case !slices.Equal(want.CustomValues, got.CustomValues):
 		return fmt.Sprintf("want custom values %v, got %v", want.CustomValues, got.CustomValues)
@@ -109,4 +109,16 @@ func (b *bucketWalk) next() (index int32, count float64, ok bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// sameHints compares counter reset hints. Of series that are merged from several stores Prometheus
+// forgets hints whenever it seeks, and merging chunks forgets those at their borders, so that there
+// Unknown on either side says nothing.
+func (c Comparer) sameHints(want, got *histogram.FloatHistogram) bool {
+	if c.ignoreHints || want.CounterResetHint == got.CounterResetHint {
+		return true
+	}
+	unknown := want.CounterResetHint == histogram.UnknownCounterReset || got.CounterResetHint == histogram.UnknownCounterReset
+	gauge := want.CounterResetHint == histogram.GaugeType || got.CounterResetHint == histogram.GaugeType
+	return c.merged && unknown && !gauge
 }

@@ -49,7 +49,25 @@ func Explanations() []Explanation {
 				})
 			},
 		},
+		{
+			Reason: "two parts of the query fail, and an engine that needs one side of `and`, `unless` or a scalar argument first reports that side's error",
+			Matches: func(m *Mismatch) bool {
+				return m.Diff.Part == PartError && m.Got.Err != nil && m.Runs[0].Err != nil &&
+					!panicked(m.Got) && contains(m.Expr, needsASideFirst)
+			},
+		},
 	}
+}
+
+// needsASideFirst says whether an engine may evaluate a later operand of the node before an earlier one.
+func needsASideFirst(n parser.Node) bool {
+	switch n := n.(type) {
+	case *parser.BinaryExpr:
+		return n.Op == parser.LAND || n.Op == parser.LUNLESS
+	case *parser.Call:
+		return n.Func.Name == "scalar"
+	}
+	return false
 }
 
 // contains says whether any node of the expression satisfies match.

@@ -294,6 +294,7 @@ func (s *session) compare(ctx context.Context, c Case, st *teststorage.TestStora
 		m.Expr = expr
 		cmp = NewComparer(expr, c.Times, s.cfg.Tolerance, s.cfg.Stats)
 	}
+	cmp.merged = c.Dataset.arrange != nil
 	m.Diff = cmp.Compare(m.Runs[0], m.Got)
 	if m.Diff == nil {
 		return m, verdictEqual

@@ -153,7 +153,7 @@ func (c Comparer) withinHistograms(spread []map[pointKey]point, key pointKey, h 
 	any := false
 	for _, run := range spread {
 		q := run[key].h
-		if q == nil || q.Schema != h.Schema || (!c.ignoreHints && q.CounterResetHint != h.CounterResetHint) {
+		if q == nil || q.Schema != h.Schema || !c.sameHints(q, h) {
 			continue
 		}
 		qs := numbers(q)

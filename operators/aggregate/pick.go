@@ -494,3 +494,11 @@ func (o *Pick) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 	}
 	return b, nil
 }
+
+// After implements operators.Sequenced: how many to pick has to be known first.
+func (p *Pick) After(input int) []int {
+	if _, constant := p.param.Constant(); input == 0 && !constant {
+		return []int{1}
+	}
+	return nil
+}

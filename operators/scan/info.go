@@ -15,13 +15,18 @@ type Lookup struct {
 	Storage *Storage
 	// Scopes count what is selected and read.
 	Scopes []*operators.Scope
+
+	counted map[string]struct{} // labels of the series counted: each one once, however many step ranges select it
 }
 
 // Select selects the series that matchers match and gives, for the steps r of grid, the time in ms of the newest
 // sample of each at the reference time: the step's, or *at, less offset (ms). It runs alone, on the
 // worker w.
 func (l *Lookup) Select(ctx context.Context, hints storage.SelectHints, matchers []*labels.Matcher, grid operators.Grid, r operators.StepRange, offset int64, at *int64) (*operators.Schema, *operators.Batch, error) {
-	sel := &Selector{Storage: l.Storage, Matchers: matchers, Hints: hints, Text: "info series", Scopes: l.Scopes}
+	if l.counted == nil {
+		l.counted = map[string]struct{}{}
+	}
+	sel := &Selector{Storage: l.Storage, Matchers: matchers, Hints: hints, Text: "info series", Scopes: l.Scopes, counted: l.counted}
 	v := NewVector(l.Query, sel, grid, offset, at, Milliseconds)
 	defer v.Close()
 	if err := v.Bind(ctx); err != nil {

@@ -36,9 +36,11 @@ type Selector struct {
 	// Scopes count the selector's samples, one for each selector of the query that it stands for.
 	Scopes []*operators.Scope
 
-	schema *operators.Schema
-	series []storage.Series      // with a sample querier
-	chunks []storage.ChunkSeries // with a chunk querier
+	schema  *operators.Schema
+	touched int                   // series counted
+	counted map[string]struct{}   // labels of those, for a Lookup that selects more than once; else nil
+	series  []storage.Series      // with a sample querier
+	chunks  []storage.ChunkSeries // with a chunk querier
 }
 
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
@@ -95,10 +97,10 @@ func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
 	q.AnnotateAll(warnings)
 	s.schema.SetComplete()
 	for _, scope := range s.Scopes {
-		scope.AddSeries(s.schema.Len())
+		scope.AddSeries(s.touched)
 	}
 	if err != nil && !isLimit(err) {
-		err = fmt.Errorf("expanding series: %w", err)
+		return &operators.WarnedError{Err: fmt.Errorf("expanding series: %w", err), Warnings: warnings}
 	}
 	return err
 }
@@ -108,6 +110,14 @@ func (s *Selector) add(ctx context.Context, q *operators.Query, l labels.Labels)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if s.counted != nil {
+		key := string(l.Bytes(nil))
+		if _, again := s.counted[key]; again {
+			return nil
+		}
+		s.counted[key] = struct{}{}
+	}
+	s.touched++
 	return q.ConsumeSeries(int64(max(1, len(s.Scopes))))
 }
 
