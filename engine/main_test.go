@@ -67,14 +67,16 @@ var shapes = []shape{
 	{"samples", func(o *engine.Opts) { o.DisableChunkAccess = true }},
 }
 
+// applied is o with the shape's settings.
+func (s shape) applied(o engine.Opts) engine.Opts {
+	s.set(&o)
+	return o
+}
+
 // inShapes runs f as a subtest for every shape of o.
 func inShapes(t *testing.T, o engine.Opts, f func(t *testing.T, o engine.Opts)) {
 	for _, s := range shapes {
-		t.Run(s.name, func(t *testing.T) {
-			shaped := o
-			s.set(&shaped)
-			f(t, shaped)
-		})
+		t.Run(s.name, func(t *testing.T) { f(t, s.applied(o)) })
 	}
 }
 

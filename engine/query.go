@@ -229,26 +229,35 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	}
 
 	prepareTimer, prepareCtx := q.timers.GetSpanTimer(ctx, stats.QueryPreparationTime, e.metrics.observers("prepare_time")...)
-	st, plan, err := q.bind(prepareCtx, oq)
-	prepareTimer.Finish()
-	if st != nil {
-		defer func() {
-			if closeErr := st.Close(); closeErr != nil {
-				e.opts.Logger.Warn("Closing the querier failed", "err", closeErr)
-			}
-		}()
-	}
+	finishPreparing := sync.OnceFunc(prepareTimer.Finish)
+	defer finishPreparing() // also when the storage panics
+	st, err := q.open(prepareCtx)
 	if err != nil {
-		return nil, nil, err
+		return nil, oq.Annotations(), err
+	}
+	defer func() {
+		if closeErr := st.Close(); closeErr != nil {
+			e.opts.Logger.Warn("Closing the querier failed", "err", closeErr)
+		}
+	}()
+	plan, err := q.physical(oq, st)
+	if err != nil {
+		return nil, oq.Annotations(), err
 	}
 	defer plan.Close()
+	if err := plan.Bind(prepareCtx); err != nil {
+		return nil, oq.Annotations(), err
+	}
+	finishPreparing()
 
 	evalTimer, evalCtx := q.timers.GetSpanTimer(ctx, stats.InnerEvalTime, e.metrics.observers("inner_eval")...)
 	q.samples.InitStepTracking(q.plan.Start, max(q.plan.Start, q.plan.End), q.plan.Interval)
 	err = plan.Run(evalCtx, e.slots)
 	evalTimer.Finish()
 	plan.MergeStats(q.samples, e.opts.EnableQueryCost)
+	q.mu.Lock()
 	q.ran = plan
+	q.mu.Unlock()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -261,23 +270,17 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	return value, oq.Annotations(), nil
 }
 
-// bind opens the storage and selects all series.
-func (q *query) bind(ctx context.Context, oq *operators.Query) (*scan.Storage, *physicalplan.Plan, error) {
+// open opens the storage for all times that the query may look at.
+func (q *query) open(ctx context.Context) (*scan.Storage, error) {
 	mint, maxt := promql.FindMinMaxTime(q.stmt)
 	_, span := otel.Tracer("").Start(ctx, "Querier", trace.WithAttributes(attribute.Int64("mint", mint), attribute.Int64("maxt", maxt)))
+	defer span.End()
 	st, err := scan.Open(q.queryable, mint, maxt, !q.engine.opts.DisableChunkAccess)
 	if err != nil {
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
-		span.End()
-		return nil, nil, err
 	}
-	span.End()
-	plan, err := q.physical(oq, st)
-	if err != nil {
-		return st, nil, err
-	}
-	return st, plan, plan.Bind(ctx)
+	return st, err
 }
 
 // log writes the query to the query log.

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/prometheus/promql"
@@ -66,7 +67,7 @@ var statsQueries = []string{
 	`max_over_time(sum by (b) (rate(three[30s]))[1m:15s])`, `max_over_time(timestamp(three)[1m:15s])`, `sum_over_time(one[10s:1h])`, `last_over_time(one[5s:10s])`,
 	`max_over_time(topk(scalar(one), three)[1m:20s])`, `max_over_time(three[60s:5s] offset -20s)`, `increase(three[50s:10s] @ end())`, `max_over_time(three[60s:5s] @ start() offset 5s)`,
 	// info().
-	`info(up)`, `info(up, {version="2"})`, `info(rate(up[1m]))`, `info(up offset 10s)`, `info(up @ 60)`, `sum(info(up))`, `max_over_time(info(up)[1m:20s])`, `info(nope)`, `info(three)`,
+	`info(up)`, `info(up, {version="2"})`, `info(up offset 10s)`, `info(up @ 60)`, `sum(info(up))`, `max_over_time(info(up)[1m:20s])`, `info(nope)`, `info(three)`,
 }
 
 var statsTimes = []times{
@@ -92,7 +93,7 @@ func countsOf(s *stats.QuerySamples) counts {
 	return c
 }
 
-func testStatistics(t *testing.T, base engine.Opts, queries []string) {
+func testStatistics(t *testing.T, base engine.Opts, in []shape, queries []string) {
 	st := promqltest.LoadedStorage(t, statsLoad)
 	opts := promql.NewPrometheusQueryOpts(true, 0, nil)
 	oracle := prometheusEngine(t, base)
@@ -114,26 +115,29 @@ func testStatistics(t *testing.T, base engine.Opts, queries []string) {
 			qry.Close()
 		}
 	}
-	inShapes(t, base, func(t *testing.T, o engine.Opts) {
+	for _, s := range in {
+		o := s.applied(base)
 		if o.Optimizers != nil {
 			// Without it histograms count with buckets that Prometheus does not read.
 			o.Optimizers = []logicalplan.Optimizer{logicalplan.HistogramStats{}}
 		}
 		e := engine.New(o)
-		for _, query := range queries {
-			for _, tm := range statsTimes {
-				res, samples := execute(t, e, st, opts, query, tm)
-				w := want[key{query, tm}]
-				if fmt.Sprint(res.Err) != w.err {
-					t.Errorf("%s %v: error %v, want %s", query, tm, res.Err, w.err)
-				} else if res.Err == nil {
-					if got := countsOf(samples); fmt.Sprint(got) != fmt.Sprint(w.counts) {
-						t.Errorf("%s %v:\n got %v\nwant %v", query, tm, got, w.counts)
+		t.Run(s.name, func(t *testing.T) {
+			for _, query := range queries {
+				for _, tm := range statsTimes {
+					res, samples := execute(t, e, st, opts, query, tm)
+					w := want[key{query, tm}]
+					if fmt.Sprint(res.Err) != w.err {
+						t.Errorf("%s %v: error %v, want %s", query, tm, res.Err, w.err)
+					} else if res.Err == nil {
+						if got := countsOf(samples); fmt.Sprint(got) != fmt.Sprint(w.counts) {
+							t.Errorf("%s %v:\n got %v\nwant %v", query, tm, got, w.counts)
+						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestStatisticsEqualPrometheus(t *testing.T) {
@@ -141,7 +145,74 @@ func TestStatisticsEqualPrometheus(t *testing.T) {
 		t.Run(fmt.Sprintf("delayed name removal %v", delayed), func(t *testing.T) {
 			o := baseOpts()
 			o.EnableDelayedNameRemoval = delayed
-			testStatistics(t, o, statsQueries)
+			testStatistics(t, o, shapes, statsQueries)
 		})
 	}
+}
+
+// Info series are looked up for the steps that are evaluated together, and not at all where none of these has a
+// sample to enrich. So these are Prometheus' numbers only while the steps stay together.
+func TestStatisticsOfInfoOverGaps(t *testing.T) {
+	var whole []shape
+	for _, s := range shapes {
+		if s.applied(baseOpts()).BatchSteps == 0 {
+			whole = append(whole, s)
+		}
+	}
+	testStatistics(t, baseOpts(), whole, []string{`info(rate(up[1m]))`, `info(up > 1)`})
+}
+
+// TestStatisticsPerStep holds a range query's numbers against those of instant queries at its steps.
+func TestStatisticsPerStep(t *testing.T) {
+	st := promqltest.LoadedStorage(t, statsLoad)
+	opts := promql.NewPrometheusQueryOpts(true, 0, nil)
+	e := engine.New(baseOpts())
+	for _, query := range statsQueries {
+		if strings.Contains(query, "start()") || strings.Contains(query, "end()") {
+			continue
+		}
+		_, samples := execute(t, e, st, opts, query, times{201, 261, 20})
+		perStep := *samples.TotalSamplesPerStepMap()
+		require.Len(t, perStep, 4, query)
+		sum := int64(0)
+		for ms, n := range perStep {
+			_, single := execute(t, e, st, nil, query, at(ms/1000))
+			require.Equal(t, single.TotalSamples, int64(n), "%s at %d", query, ms)
+			sum += int64(n)
+		}
+		require.Equal(t, samples.TotalSamples, sum, query)
+	}
+}
+
+// TestStatisticsPerStepSwitch: steps are told apart only where the engine and the query both ask for it.
+func TestStatisticsPerStepSwitch(t *testing.T) {
+	st := promqltest.LoadedStorage(t, statsLoad)
+	for _, engineOn := range []bool{false, true} {
+		for _, queryOn := range []bool{false, true} {
+			o := baseOpts()
+			o.EnablePerStepStats = engineOn
+			_, samples := execute(t, engine.New(o), st, promql.NewPrometheusQueryOpts(queryOn, 0, nil), `sum(three)`, times{201, 221, 10})
+			require.Equal(t, engineOn && queryOn, samples.TotalSamplesPerStepMap() != nil)
+			require.Equal(t, engineOn && queryOn, samples.SamplesReadPerStepMap() != nil)
+			require.Equal(t, int64(9), samples.TotalSamples)
+		}
+	}
+}
+
+// TestStatisticsTimers: all timers that the HTTP API shows have run once Exec is through.
+func TestStatisticsTimers(t *testing.T) {
+	st := promqltest.LoadedStorage(t, statsLoad)
+	e := engine.New(baseOpts())
+	qry, err := newQuery(context.Background(), e, st, nil, `rate(three[1m])`, times{201, 221, 10})
+	require.NoError(t, err)
+	require.NoError(t, qry.Exec(context.Background()).Err)
+	builtin := stats.NewQueryStats(qry.Stats()).Builtin()
+	require.Positive(t, builtin.Timings.ExecTotalTime)
+	require.Positive(t, builtin.Timings.EvalTotalTime)
+	require.Positive(t, builtin.Timings.QueryPreparationTime)
+	require.Positive(t, builtin.Timings.InnerEvalTime)
+	require.Positive(t, builtin.Timings.ResultSortTime)
+	require.LessOrEqual(t, builtin.Timings.InnerEvalTime+builtin.Timings.QueryPreparationTime+builtin.Timings.ResultSortTime, builtin.Timings.EvalTotalTime)
+	require.LessOrEqual(t, builtin.Timings.EvalTotalTime, builtin.Timings.ExecTotalTime)
+	require.Equal(t, qry.Stats().Samples.SamplesRead, builtin.Samples.SamplesRead)
 }

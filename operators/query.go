@@ -3,6 +3,7 @@ package operators
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -37,6 +38,9 @@ type Query struct {
 
 	ctx context.Context
 
+	parent *Query // of an operator's account
+	name   string // of the operator
+
 	held, peak       atomic.Int64
 	series, read     atomic.Int64
 	bytes, peakBytes atomic.Int64
@@ -57,8 +61,29 @@ func (q *Query) MorselSize(steps int) int {
 	return max(1, min(1024, morselPoints/max(1, steps)))
 }
 
+// Account is a query for one operator: it has the settings, limits, context and annotations of q, and
+// counts what that operator holds besides counting it for q.
+func (q *Query) Account() *Query {
+	return &Query{
+		Workers:            q.Workers,
+		MorselRows:         q.MorselRows,
+		Lookback:           q.Lookback,
+		DelayedNameRemoval: q.DelayedNameRemoval,
+		TypeAndUnitLabels:  q.TypeAndUnitLabels,
+		UseStartTimestamps: q.UseStartTimestamps,
+		parent:             q,
+	}
+}
+
+// SetName says whose account it is, for errors.
+func (q *Query) SetName(operator string) { q.name = operator }
+
 // Annotate adds an annotation (or merges it with an equal one).
 func (q *Query) Annotate(err error) {
+	if q.parent != nil {
+		q.parent.Annotate(err)
+		return
+	}
 	q.mu.Lock()
 	q.annotations.Add(err)
 	q.mu.Unlock()
@@ -69,19 +94,31 @@ func (q *Query) AnnotateAll(a annotations.Annotations) {
 	if len(a) == 0 {
 		return
 	}
+	if q.parent != nil {
+		q.parent.AnnotateAll(a)
+		return
+	}
 	q.mu.Lock()
 	q.annotations.Merge(a)
 	q.mu.Unlock()
 }
 
 // Annotations are all annotations so far. It must not be called while operators run.
-func (q *Query) Annotations() annotations.Annotations { return q.annotations }
+func (q *Query) Annotations() annotations.Annotations {
+	if q.parent != nil {
+		return q.parent.Annotations()
+	}
+	return q.annotations
+}
 
 // Hold accounts for n samples that an operator's state, a kept scan or the result holds, and
 // fails with promql.ErrTooManySamples when there are more than MaxSamples.
 func (q *Query) Hold(n int64) error {
 	v := q.held.Add(n)
 	raise(&q.peak, v)
+	if q.parent != nil {
+		return q.parent.Hold(n)
+	}
 	if q.MaxSamples > 0 && v > q.MaxSamples {
 		return promql.ErrTooManySamples(EnvExecution)
 	}
@@ -89,7 +126,15 @@ func (q *Query) Hold(n int64) error {
 }
 
 // Free takes back n samples of Hold.
-func (q *Query) Free(n int64) { q.held.Add(-n) }
+func (q *Query) Free(n int64) {
+	q.held.Add(-n)
+	if q.parent != nil {
+		q.parent.Free(n)
+	}
+}
+
+// Held is the number of samples held now.
+func (q *Query) Held() int64 { return q.held.Load() }
 
 // PeakSamples is the most samples ever held.
 func (q *Query) PeakSamples() int64 { return q.peak.Load() }
@@ -100,6 +145,9 @@ func (q *Query) Start(ctx context.Context) { q.ctx = ctx }
 // Err is the error of a query that was cancelled or timed out, nil otherwise. Loops over many
 // steps or series ask it now and then.
 func (q *Query) Err() error {
+	if q.parent != nil {
+		return q.parent.Err()
+	}
 	if q.ctx == nil {
 		return nil
 	}
@@ -108,6 +156,9 @@ func (q *Query) Err() error {
 
 // ConsumeSeries accounts for n series selected and fails with promql.ErrTooManySeries over MaxSeries.
 func (q *Query) ConsumeSeries(n int64) error {
+	if q.parent != nil {
+		return q.parent.ConsumeSeries(n)
+	}
 	if v := q.series.Add(n); q.MaxSeries > 0 && v > q.MaxSeries {
 		return promql.ErrTooManySeries(EnvExecution)
 	}
@@ -116,6 +167,9 @@ func (q *Query) ConsumeSeries(n int64) error {
 
 // ConsumeSamples accounts for n samples read and fails with promql.ErrTooManySamplesRead over MaxSamplesRead.
 func (q *Query) ConsumeSamples(n int64) error {
+	if q.parent != nil {
+		return q.parent.ConsumeSamples(n)
+	}
 	if v := q.read.Add(n); q.MaxSamplesRead > 0 && v > q.MaxSamplesRead {
 		return promql.ErrTooManySamplesRead(EnvExecution)
 	}
@@ -125,21 +179,40 @@ func (q *Query) ConsumeSamples(n int64) error {
 // Consumed are the series and samples accounted for so far by ConsumeSeries and ConsumeSamples.
 func (q *Query) Consumed() (series, samplesRead int64) { return q.series.Load(), q.read.Load() }
 
-// Grow accounts for n bytes taken (given back when negative) and fails with ErrMemoryBudget over the budget.
+// Grow accounts for n bytes taken (given back when negative) and fails with a *BudgetError over MemoryBudget.
 func (q *Query) Grow(n int64) error {
 	v := q.bytes.Add(n)
 	raise(&q.peakBytes, v)
+	if q.parent != nil {
+		if err := q.parent.Grow(n); err != nil {
+			return &BudgetError{Budget: q.parent.MemoryBudget, Operator: q.name, Held: v}
+		}
+		return nil
+	}
 	if q.MemoryBudget > 0 && n > 0 && v > q.MemoryBudget {
-		return ErrMemoryBudget
+		return &BudgetError{Budget: q.MemoryBudget, Held: v}
 	}
 	return nil
 }
 
+// Bytes is the number of bytes accounted for now.
+func (q *Query) Bytes() int64 { return q.bytes.Load() }
+
 // PeakBytes is the most bytes ever accounted for.
 func (q *Query) PeakBytes() int64 { return q.peakBytes.Load() }
 
-// ErrMemoryBudget is the error of a query that needs more bytes than its budget.
-var ErrMemoryBudget = errors.New("query needs more memory than its budget")
+// BudgetError is the error of a query that needs more bytes than its budget.
+type BudgetError struct {
+	Budget   int64
+	Operator string // that asked for the bytes that were too many
+	Held     int64  // bytes that the operator holds
+}
+
+// Error implements error.
+func (e *BudgetError) Error() string {
+	return fmt.Sprintf("query needs more memory than its budget of %d bytes: %q holds %d; "+
+		"select fewer series or steps, or raise the budget", e.Budget, e.Operator, e.Held)
+}
 
 // WarnedError is an error of a storage together with the warnings that the storage gave. Other errors
 // come without annotations.

@@ -51,6 +51,8 @@ type builder struct {
 	q      *operators.Query
 	lookup int64
 	shared map[sharedKey]*node // nil: nothing is shared
+
+	accounts *operators.Query // of the operator that is being made
 }
 
 // place is where in the query a node is evaluated.
@@ -76,7 +78,7 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 		b.plan.text = &r.Val
 		return nil
 	case *logicalplan.MatrixSelector:
-		b.plan.raw = scan.NewRaw(b.q, b.selector(r.Selector, c), b.spec(r.Selector, r.Range, c))
+		b.plan.raw = scan.NewRaw(b.account(), b.selector(r.Selector, c), b.spec(r.Selector, r.Range, c))
 		c.scope.top = b.add(b.plan.raw, c.grid)
 		return nil
 	case *logicalplan.Subquery:
@@ -91,12 +93,12 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 		return err
 	}
 	if b.q.DelayedNameRemoval && n.Type() == parser.ValueTypeVector {
-		root = b.add(exchange.NewMerge(b.q, root.op.Schema(), true, c.grid), c.grid, root)
+		root = b.add(exchange.NewMerge(b.account(), root.op.Schema(), true, c.grid), c.grid, root)
 		b.plan.cleanup = root
 	}
 	b.plan.scalar = instant && n.Type() == parser.ValueTypeScalar
 	b.plan.vector = instant && n.Type() == parser.ValueTypeVector
-	b.plan.collector = result.NewCollector(b.q, root.op.Schema(), c.grid, instant)
+	b.plan.collector = result.NewCollector(b.account(), root.op.Schema(), c.grid, instant)
 	b.plan.root = b.add(b.plan.collector, c.grid, root)
 	c.scope.top = b.plan.root
 	return nil
@@ -104,12 +106,22 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 
 // add puts an operator into the plan behind its inputs.
 func (b *builder) add(op operators.Operator, grid operators.Grid, inputs ...*node) *node {
-	n := &node{id: len(b.plan.nodes), op: op, grid: grid, inputs: inputs, finished: make([]bool, len(inputs))}
+	n := &node{id: len(b.plan.nodes), op: op, grid: grid, inputs: inputs, finished: make([]bool, len(inputs)), account: b.accounts}
+	if n.account != nil {
+		n.account.SetName(op.Describe())
+	}
+	b.accounts = nil
 	for i, in := range inputs {
 		in.consumers = append(in.consumers, edge{to: n, input: i})
 	}
 	b.plan.nodes = append(b.plan.nodes, n)
 	return n
+}
+
+// account is the account of the operator that is added next.
+func (b *builder) account() *operators.Query {
+	b.accounts = b.q.Account()
+	return b.accounts
 }
 
 // build makes the operators of a vector or scalar node. Inputs that must be there before another
@@ -182,7 +194,7 @@ func (b *builder) mergeNameless(n *node, c place) *node {
 }
 
 func (b *builder) merge(n *node, c place) *node {
-	return b.add(exchange.NewMerge(b.q, n.op.Schema(), false, c.grid), c.grid, n)
+	return b.add(exchange.NewMerge(b.account(), n.op.Schema(), false, c.grid), c.grid, n)
 }
 
 // unshared is the node itself where others see it too.

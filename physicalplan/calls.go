@@ -28,9 +28,9 @@ func (b *builder) call(n *logicalplan.Call, c place) (*node, error) {
 	}
 	switch name {
 	case "time":
-		return b.add(function.NewTime(b.q, c.grid), c.grid), nil
+		return b.add(function.NewTime(b.account(), c.grid), c.grid), nil
 	case "pi":
-		return b.add(function.NewPi(b.q), c.grid), nil
+		return b.add(function.NewPi(b.account()), c.grid), nil
 	case "min_of", "max_of", "vector":
 		return b.ofScalars(n, c)
 	case "label_replace", "label_join":
@@ -43,7 +43,7 @@ func (b *builder) call(n *logicalplan.Call, c place) (*node, error) {
 		return b.timestamp(n, c)
 	}
 	if function.IsDate(name) && len(n.Args) == 0 {
-		op, err := function.NewDateOfStep(b.q, name, c.grid)
+		op, err := function.NewDateOfStep(b.account(), name, c.grid)
 		if err != nil {
 			return nil, err
 		}
@@ -79,9 +79,9 @@ func (b *builder) ofVector(n *logicalplan.Call, c place) (*node, error) {
 	case name == "absent":
 		return b.absent(n, in, c), nil
 	case name == "scalar":
-		return b.add(function.NewScalar(b.q), c.grid, in), nil
+		return b.add(function.NewScalar(b.account()), c.grid, in), nil
 	case sorts:
-		op := function.NewSort(b.q, schema, function.SortConfig{
+		op := function.NewSort(b.account(), schema, function.SortConfig{
 			Labels: strings.HasPrefix(name, "sort_by_label"),
 			By:     stringArgs(n.Args[1:]),
 			Desc:   strings.HasSuffix(name, "_desc"),
@@ -89,20 +89,20 @@ func (b *builder) ofVector(n *logicalplan.Call, c place) (*node, error) {
 		}, c.ranged())
 		return b.add(op, c.grid, in), nil
 	case strings.HasPrefix(name, "histogram_"):
-		op, err := function.NewHistogram(b.q, name, schema)
+		op, err := function.NewHistogram(b.account(), name, schema)
 		if err != nil {
 			return nil, err
 		}
 		return b.mergeResults(b.add(op, c.grid, in), c), nil
 	}
 	if function.IsDate(name) {
-		op, err := function.NewDate(b.q, name, schema)
+		op, err := function.NewDate(b.account(), name, schema)
 		if err != nil {
 			return nil, err
 		}
 		return b.mergeResults(b.add(op, c.grid, in), c), nil
 	}
-	op, err := function.NewMath(b.q, name, schema, params)
+	op, err := function.NewMath(b.account(), name, schema, params)
 	if err != nil {
 		return nil, err
 	}
@@ -141,11 +141,11 @@ func (b *builder) ofScalars(n *logicalplan.Call, c place) (*node, error) {
 	}
 	switch n.Func.Name {
 	case "min_of":
-		return b.add(function.NewMinOf(b.q, s[0], s[1]), c.grid, inputs...), nil
+		return b.add(function.NewMinOf(b.account(), s[0], s[1]), c.grid, inputs...), nil
 	case "max_of":
-		return b.add(function.NewMaxOf(b.q, s[0], s[1]), c.grid, inputs...), nil
+		return b.add(function.NewMaxOf(b.account(), s[0], s[1]), c.grid, inputs...), nil
 	}
-	return b.add(function.NewVector(b.q, s[0]), c.grid, inputs...), nil
+	return b.add(function.NewVector(b.account(), s[0]), c.grid, inputs...), nil
 }
 
 func (b *builder) relabel(n *logicalplan.Call, c place) (*node, error) {
@@ -156,9 +156,9 @@ func (b *builder) relabel(n *logicalplan.Call, c place) (*node, error) {
 	s := stringArgs(n.Args[1:])
 	var op operators.Operator
 	if n.Func.Name == "label_replace" {
-		op = function.NewLabelReplace(b.q, in.op.Schema(), s[0], s[1], s[2], s[3])
+		op = function.NewLabelReplace(b.account(), in.op.Schema(), s[0], s[1], s[2], s[3])
 	} else {
-		op = function.NewLabelJoin(b.q, in.op.Schema(), s[0], s[1], s[2:])
+		op = function.NewLabelJoin(b.account(), in.op.Schema(), s[0], s[1], s[2:])
 	}
 	return b.merge(b.add(op, c.grid, in), c), nil
 }
@@ -183,15 +183,15 @@ func (b *builder) quantile(n *logicalplan.Call, c place) (*node, error) {
 	var op operators.Operator
 	switch n.Func.Name {
 	case "histogram_quantile":
-		op = function.NewHistogramQuantile(b.q, in.op.Schema(), s[0], c.grid, pos, n.Args[0].Pos())
+		op = function.NewHistogramQuantile(b.account(), in.op.Schema(), s[0], c.grid, pos, n.Args[0].Pos())
 	case "histogram_fraction":
-		op = function.NewHistogramFraction(b.q, in.op.Schema(), s[0], s[1], c.grid, pos)
+		op = function.NewHistogramFraction(b.account(), in.op.Schema(), s[0], s[1], c.grid, pos)
 	default:
 		at := make([]posrange.PositionRange, len(scalars))
 		for i, q := range scalars {
 			at[i] = q.Pos()
 		}
-		op = function.NewHistogramQuantiles(b.q, in.op.Schema(), stringArgs(n.Args[1:2])[0], s, c.grid, pos, at)
+		op = function.NewHistogramQuantiles(b.account(), in.op.Schema(), stringArgs(n.Args[1:2])[0], s, c.grid, pos, at)
 		inputs = append([]*node{in}, sides...)
 	}
 	return b.mergeResults(b.add(op, c.grid, inputs...), c), nil
@@ -211,9 +211,9 @@ func (b *builder) timestamp(n *logicalplan.Call, c place) (*node, error) {
 	}
 	var op operators.Operator
 	if n.Func.Name == "timestamp" {
-		op = function.NewTimestamp(b.q, in.op.Schema(), c.grid)
+		op = function.NewTimestamp(b.account(), in.op.Schema(), c.grid)
 	} else {
-		op = function.NewStartTimestamp(b.q, in.op.Schema())
+		op = function.NewStartTimestamp(b.account(), in.op.Schema())
 	}
 	return b.mergeResults(b.add(op, c.grid, in), c), nil
 }

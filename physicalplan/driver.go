@@ -3,6 +3,7 @@ package physicalplan
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/stride-promql/stride/operators"
 )
@@ -52,6 +53,8 @@ func (p *Plan) Run(ctx context.Context, slots Slots) error {
 		d.workers = append(d.workers, &operators.Worker{ID: i, Poison: p.opts.Poison})
 	}
 	p.query.Start(ctx)
+	start := time.Now()
+	defer func() { p.elapsed = time.Since(start) }()
 	switch {
 	case p.text != nil:
 		return nil

@@ -25,7 +25,7 @@ func (b *builder) info(n *logicalplan.Call, c place) (*node, error) {
 		config.Matchers = infoMatchers(n.Args[1])
 	}
 	lookup := &scan.Lookup{Query: b.q, Storage: b.opts.Storage, Scopes: []*operators.Scope{c.scope.scope}}
-	return b.add(function.NewInfo(b.q, in.op.Schema(), c.grid, config, lookup), c.grid, in), nil
+	return b.add(function.NewInfo(b.account(), in.op.Schema(), c.grid, config, lookup), c.grid, in), nil
 }
 
 func infoMatchers(n logicalplan.Node) []*labels.Matcher {

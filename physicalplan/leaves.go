@@ -15,7 +15,7 @@ import (
 )
 
 func (b *builder) number(n *logicalplan.NumberLiteral, c place) *node {
-	return b.add(function.NewNumber(b.q, n.Val), c.grid)
+	return b.add(function.NewNumber(b.account(), n.Val), c.grid)
 }
 
 func (b *builder) selector(n *logicalplan.VectorSelector, c place) *scan.Selector {
@@ -47,11 +47,11 @@ func (b *builder) spec(n *logicalplan.VectorSelector, width time.Duration, c pla
 func (b *builder) vectorSelector(n *logicalplan.VectorSelector, c place) *node {
 	sel := b.selector(n, c)
 	if !n.Smoothed {
-		return b.add(scan.NewVector(b.q, sel, c.grid, n.Offset, nil, scan.Value), c.grid)
+		return b.add(scan.NewVector(b.account(), sel, c.grid, n.Offset, nil, scan.Value), c.grid)
 	}
 	spec := b.spec(n, 0, c)
 	spec.Anchored, spec.Fixed = false, false
-	return b.add(scan.NewWindow(b.q, sel, &window.Application{
+	return b.add(scan.NewWindow(b.account(), sel, &window.Application{
 		Function: window.Smooth,
 		Spec:     spec,
 		Pos:      window.Positions{First: n.Pos()},
@@ -66,7 +66,7 @@ func (b *builder) timestamps(n *logicalplan.VectorSelector, kind scan.Kind, c pl
 		// Prometheus looks exactly at the timestamp, whatever the offset.
 		offset = 0
 	}
-	op := scan.NewVector(b.q, b.selector(n, c), c.grid, offset, n.Timestamp, kind)
+	op := scan.NewVector(b.account(), b.selector(n, c), c.grid, offset, n.Timestamp, kind)
 	return b.mergeResults(b.add(op, c.grid), c)
 }
 
@@ -107,7 +107,7 @@ func (b *builder) rangeFunction(f window.Function, n *logicalplan.Call, c place)
 			return nil, err
 		}
 		app.Spec = b.spec(m.Selector, m.Range, c)
-		return b.add(scan.NewWindow(b.q, b.selector(m.Selector, c), app), c.grid, inputs...), nil
+		return b.add(scan.NewWindow(b.account(), b.selector(m.Selector, c), app), c.grid, inputs...), nil
 	case *logicalplan.Subquery:
 		return b.subquery(m, app, inputs, c)
 	}
@@ -139,6 +139,6 @@ func (b *builder) subquery(n *logicalplan.Subquery, app *window.Application, par
 		app.Spec.Fixed = true
 		app.Spec.Offset += c.grid.Start - *n.Timestamp
 	}
-	op := subquery.NewWindow(b.q, in.op.Schema(), inner.grid, app)
+	op := subquery.NewWindow(b.account(), in.op.Schema(), inner.grid, app)
 	return b.add(op, c.grid, append([]*node{in}, params...)...), nil
 }

@@ -20,6 +20,7 @@ type node struct {
 	open     operators.StepRange // of the node's own grid
 	finished []bool              // inputs whose pipelines are through, in the open range
 	stats    nodeStats
+	account  *operators.Query // what the operator holds; nil if it holds nothing
 }
 
 // edge leads from a node to an input of another.
@@ -33,7 +34,8 @@ type nodeStats struct {
 	self    atomic.Int64 // ns in the operator's own methods, summed over workers
 	batches atomic.Int64
 	samples atomic.Int64 // samples in the batches put out
-	bytes   atomic.Int64 // largest batch put out
+	bytes   atomic.Int64 // of the batches put out
+	largest atomic.Int64 // bytes of the largest one
 }
 
 func (s *nodeStats) add(d time.Duration, b *operators.Batch) {
@@ -43,11 +45,9 @@ func (s *nodeStats) add(d time.Duration, b *operators.Batch) {
 	}
 	s.batches.Add(1)
 	s.samples.Add(countPositions(b))
-	for n := b.Bytes(); ; {
-		old := s.bytes.Load()
-		if n <= old || s.bytes.CompareAndSwap(old, n) {
-			return
-		}
+	n := b.Bytes()
+	s.bytes.Add(n)
+	for old := s.largest.Load(); n > old && !s.largest.CompareAndSwap(old, n); old = s.largest.Load() {
 	}
 }
 

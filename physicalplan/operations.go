@@ -17,7 +17,7 @@ func (b *builder) unary(n *logicalplan.Unary, c place) (*node, error) {
 	if err != nil || n.Op == parser.ADD {
 		return in, err
 	}
-	return b.mergeNameless(b.add(function.NewNegate(b.q, in.op.Schema()), c.grid, in), c), nil
+	return b.mergeNameless(b.add(function.NewNegate(b.account(), in.op.Schema()), c.grid, in), c), nil
 }
 
 func (b *builder) binary(n *logicalplan.Binary, c place) (*node, error) {
@@ -28,7 +28,7 @@ func (b *builder) binary(n *logicalplan.Binary, c place) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return b.add(binary.NewScalarScalar(b.q, n.Op, operands[0], operands[1], c.grid), c.grid, inputs...), nil
+		return b.add(binary.NewScalarScalar(b.account(), n.Op, operands[0], operands[1], c.grid), c.grid, inputs...), nil
 	case left:
 		return b.vectorScalar(n, n.RHS, n.LHS, true, c)
 	case right:
@@ -45,7 +45,7 @@ func (b *builder) binary(n *logicalplan.Binary, c place) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return b.add(binary.NewSetFilter(b.q, n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching), c.grid, lhs, rhs), nil
+		return b.add(binary.NewSetFilter(b.account(), n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching), c.grid, lhs, rhs), nil
 	}
 	lhs, err := b.build(n.LHS, c)
 	if err != nil {
@@ -56,10 +56,10 @@ func (b *builder) binary(n *logicalplan.Binary, c place) (*node, error) {
 		return nil, err
 	}
 	if n.Op == parser.LOR {
-		or := b.add(binary.NewOr(b.q, lhs.op.Schema(), rhs.op.Schema(), n.Matching, c.grid), c.grid, lhs, rhs)
+		or := b.add(binary.NewOr(b.account(), lhs.op.Schema(), rhs.op.Schema(), n.Matching, c.grid), c.grid, lhs, rhs)
 		return b.mergeResults(or, c), nil
 	}
-	join := binary.NewVectorVector(b.q, n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching, n.ReturnBool, c.grid, c.ranged(), n.Pos())
+	join := binary.NewVectorVector(b.account(), n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching, n.ReturnBool, c.grid, c.ranged(), n.Pos())
 	return b.add(join, c.grid, lhs, rhs), nil
 }
 
@@ -72,7 +72,7 @@ func (b *builder) vectorScalar(n *logicalplan.Binary, vector, scalar logicalplan
 	if err != nil {
 		return nil, err
 	}
-	op := binary.NewVectorScalar(b.q, n.Op, in.op.Schema(), operand, scalarOnLeft, n.ReturnBool, n.Pos())
+	op := binary.NewVectorScalar(b.account(), n.Op, in.op.Schema(), operand, scalarOnLeft, n.ReturnBool, n.Pos())
 	return b.mergeResults(b.add(op, c.grid, some(in, side)...), c), nil
 }
 
@@ -106,17 +106,17 @@ func (b *builder) aggregate(n *logicalplan.Aggregate, c place) (*node, error) {
 	schema, pos := in.op.Schema(), n.Expr.Pos()
 	switch n.Op {
 	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO:
-		op = aggregate.NewPick(b.q, n.Op, schema, param, n.Grouping, n.Without, c.grid, n.Pos(), n.Param.Pos())
+		op = aggregate.NewPick(b.account(), n.Op, schema, param, n.Grouping, n.Without, c.grid, n.Pos(), n.Param.Pos())
 	case parser.QUANTILE:
-		op = aggregate.NewQuantile(b.q, schema, param, n.Grouping, n.Without, c.grid, pos, n.Param.Pos())
+		op = aggregate.NewQuantile(b.account(), schema, param, n.Grouping, n.Without, c.grid, pos, n.Param.Pos())
 	case parser.COUNT_VALUES:
 		label, ok := n.Param.(*logicalplan.StringLiteral)
 		if !ok {
 			return nil, fmt.Errorf("count_values needs a string for the label, not %s", n.Param.Describe())
 		}
-		op = aggregate.NewCountValues(b.q, schema, label.Val, n.Grouping, n.Without, c.grid)
+		op = aggregate.NewCountValues(b.account(), schema, label.Val, n.Grouping, n.Without, c.grid)
 	default:
-		op = aggregate.NewAccumulate(b.q, n.Op, schema, n.Grouping, n.Without, c.grid, pos)
+		op = aggregate.NewAccumulate(b.account(), n.Op, schema, n.Grouping, n.Without, c.grid, pos)
 	}
 	return b.add(op, c.grid, some(in, side)...), nil
 }

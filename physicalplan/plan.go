@@ -1,6 +1,8 @@
 package physicalplan
 
 import (
+	"time"
+
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 
@@ -48,6 +50,7 @@ type Plan struct {
 	raw       *scan.Raw // a matrix selector as the whole query; then there is no other operator
 	text      *string   // a string literal as the whole query
 	start     int64
+	elapsed   time.Duration
 	// vector and scalar are set for instant queries with such a result.
 	vector, scalar bool
 }
@@ -66,3 +69,20 @@ func (p *Plan) Value() parser.Value {
 	}
 	return p.collector.Matrix()
 }
+
+// Elapsed is how long Run took.
+func (p *Plan) Elapsed() time.Duration { return p.elapsed }
+
+// Workers is the most goroutines that the plan may run on.
+func (p *Plan) Workers() int { return max(1, p.query.Workers) }
+
+// Steps is the number of steps of the result.
+func (p *Plan) Steps() int {
+	if p.root == nil {
+		return 1
+	}
+	return p.root.grid.Steps
+}
+
+// Peak is the most samples and bytes that operators held at once.
+func (p *Plan) Peak() (samples, bytes int64) { return p.query.PeakSamples(), p.query.PeakBytes() }

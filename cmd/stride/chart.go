@@ -19,7 +19,7 @@ var (
 
 const (
 	minPlotWidth  = 16
-	defaultHeight = 12
+	defaultHeight = 13 // odd, so that the label in the middle is half of the sum of the others
 )
 
 // writeChart writes a result as chart draws it, or as a table if there is nothing to draw.
@@ -74,7 +74,7 @@ func lineChart(m promql.Matrix, g grid, v view) string {
 		b.WriteString(paint(string(markers[i]), i, v.color) + " " + seriesName(s.Metric) + "\n")
 	}
 	if n := len(m) - len(shown); n > 0 {
-		fmt.Fprintf(&b, "%d more series are not drawn\n", n)
+		fmt.Fprintf(&b, "and %d more that are not drawn\n", n)
 	}
 	return b.String()
 }
@@ -126,7 +126,11 @@ func (a *axis) label(row int) string {
 		return ""
 	}
 	share := 1 - float64(row)/float64(max(a.height-1, 1))
-	return formatShort(a.lo*(1-share)+a.hi*share, 4)
+	v := a.lo*(1-share) + a.hi*share
+	if math.Abs(v) < 1e-9*max(math.Abs(a.lo), math.Abs(a.hi)) {
+		v = 0 // what rounding leaves of it
+	}
+	return formatShort(v, 4)
 }
 
 func (a *axis) tick(row int) string {

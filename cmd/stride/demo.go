@@ -122,7 +122,7 @@ func (d *demoCommand) show(ctx context.Context, c *console, s *session, q demoQu
 	took := time.Since(started)
 	fmt.Fprintf(c.stdout, "\n── %s\n   %s\n\n", q.title, q.expr)
 	v := viewOf(c.stdout, 0)
-	v.height, v.lines = 8, 4 // small ones
+	v.height, v.lines = 9, 4 // small ones
 	if err := writeTable(c.stdout, r, v); err != nil {
 		return err
 	}

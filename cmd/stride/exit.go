@@ -80,6 +80,7 @@ func evaluationError(err error, f *engineFlags) error {
 		timeout  promql.ErrQueryTimeout
 		samples  promql.ErrTooManySamples
 		storage  promql.ErrStorage
+		budget   *operators.BudgetError
 	)
 	switch {
 	case errors.As(err, &canceled):
@@ -88,7 +89,7 @@ func evaluationError(err error, f *engineFlags) error {
 		return withCode(exitTimeout, fmt.Errorf("%w: --query.timeout is %s", err, f.timeout))
 	case errors.As(err, &samples):
 		return withCode(exitLimit, fmt.Errorf("%w: --query.max-samples is %d", err, f.maxSamples))
-	case errors.Is(err, operators.ErrMemoryBudget):
+	case errors.As(err, &budget):
 		return withCode(exitLimit, fmt.Errorf("%w: --query.memory-budget is %s", err, f.memoryBudget))
 	case errors.As(err, &storage):
 		return withCode(exitStorage, err)

@@ -9,9 +9,13 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// readExpression returns the expression given as an argument: itself, or what stdin holds if it is "-".
+// fromStdin stands for the argument "-", which kingpin would make an empty one. No argument of a process can hold a
+// NUL.
+const fromStdin = "\x00"
+
+// readExpression returns the expression given as an argument: itself, or what stdin holds if it is fromStdin.
 func readExpression(arg string, stdin io.Reader) (string, error) {
-	if arg != "-" {
+	if arg != fromStdin {
 		return arg, nil
 	}
 	b, err := io.ReadAll(stdin)
@@ -41,7 +45,7 @@ func expressionError(expr string, err error) error {
 // caret returns the line of expr that the byte at pos stands in and below it a caret. A position beyond the end is the
 // end.
 func caret(expr string, pos int) string {
-	if pos < 0 {
+	if expr == "" || pos < 0 {
 		return ""
 	}
 	pos = min(pos, len(expr))

@@ -19,7 +19,7 @@ func TestCaret(t *testing.T) {
 		{"up", 2, "  up\n    ^\n"},
 		{"up", 99, "  up\n    ^\n"},
 		{"up", -1, ""},
-		{"", 0, "  \n  ^\n"},
+		{"", 0, ""},
 		{"sum(\n\tup +\n)", 9, "  \tup +\n  \t   ^\n"},
 		{"a\r\nb", 3, "  b\n  ^\n"},
 		{`{a="üü"} x`, 11, "  {a=\"üü\"} x\n           ^\n"},
@@ -42,7 +42,7 @@ func TestExpressionError(t *testing.T) {
 }
 
 func TestReadExpression(t *testing.T) {
-	got, err := readExpression("-", strings.NewReader("sum(\n up\n)\r\n\n"))
+	got, err := readExpression(fromStdin, strings.NewReader("sum(\n up\n)\r\n\n"))
 	require.NoError(t, err)
 	require.Equal(t, "sum(\n up\n)", got)
 	got, err = readExpression("-up", strings.NewReader("down"))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -84,6 +85,12 @@ func parseArgs(app *kingpin.Application, args []string) (name string, done bool,
 			done = true
 		}
 	}()
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "-" {
+			args[i] = fromStdin
+		}
+	}
 	name, err = app.Parse(args)
 	return name, false, err
 }

@@ -57,7 +57,8 @@ func (p *progress) end() {
 func bar(done, total int64, took time.Duration) string {
 	full := int(done * barWidth / total)
 	s := fmt.Sprintf("[%s%s] %3d%%", strings.Repeat("#", full), strings.Repeat(".", barWidth-full), done*100/total)
-	if done > 0 && done < total && took > time.Second {
+	// The first few say little about the rest.
+	if done*20 >= total && done < total && took > time.Second {
 		left := time.Duration(float64(took) * float64(total-done) / float64(done))
 		s += fmt.Sprintf(" %s left", left.Round(time.Second))
 	}

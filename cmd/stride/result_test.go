@@ -88,7 +88,7 @@ func TestWriters(t *testing.T) {
 		for format, write := range writers {
 			t.Run(name+"."+format, func(t *testing.T) {
 				var b strings.Builder
-				require.NoError(t, write(&b, r, view{width: 60, height: 6, lines: 3}))
+				require.NoError(t, write(&b, r, view{width: 60, height: 7, lines: 3}))
 				if format == "json" {
 					require.True(t, json.Valid([]byte(b.String())))
 				}
@@ -108,7 +108,7 @@ func TestWriters(t *testing.T) {
 func TestWriterErrors(t *testing.T) {
 	for name, r := range sampleResults() {
 		for format, write := range writers {
-			require.ErrorIs(t, write(brokenWriter{}, r, view{width: 60, height: 6, lines: 3}), errBroken, "%s as %s", name, format)
+			require.ErrorIs(t, write(brokenWriter{}, r, view{width: 60, height: 7, lines: 3}), errBroken, "%s as %s", name, format)
 		}
 	}
 }

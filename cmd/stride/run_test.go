@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -178,15 +179,12 @@ func prometheusJSON(t *testing.T, dir, expr string, flags []string) string {
 func TestQueryFormats(t *testing.T) {
 	dir := sampleDir(t)
 	for format, want := range map[string]string{
-		"table": "  value\ntrue 1\n",
+		"table": "a     value\ntrue      1\n\n1 series at " + sampleEnd + "\n",
 		"csv":   "timestamp,a,value\n1767322800,true,1\n",
 		"json":  `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"true"},"value":[1767322800,"1"]}]}}` + "\n",
 		"chart": `{a="true"} ████████████████████████ 1` + "\n",
 	} {
 		got := stride(t, "query", "--tsdb.path", dir, "--time", sampleEnd, "--format", format, "--width=37", `label_replace(vector(1), "a", "true", "", "")`)
-		if format == "table" {
-			want = "a     value\ntrue      1\n\n1 series at " + sampleEnd + "\n"
-		}
 		require.Equal(t, output{exitOK, want, ""}, got, format)
 	}
 }
@@ -213,16 +211,21 @@ func TestQueryFromStdin(t *testing.T) {
 func TestExplain(t *testing.T) {
 	dir := sampleDir(t)
 	before := fingerprint(t, dir)
-	for _, args := range [][]string{{}, {"--analyze"}, {"--step=1m"}, {"--analyze", "--start=last-5m"}} {
-		args = append([]string{"explain", "--tsdb.path", dir, "sum(up)"}, args...)
+	for _, flags := range [][]string{{}, {"--analyze"}, {"--step=1m"}, {"--analyze", "--start=last-5m"}} {
+		args := append([]string{"explain", "--tsdb.path", dir, "sum(up)"}, flags...)
+		analyze := slices.Contains(flags, "--analyze")
 		got := stride(t, args...)
 		require.Equal(t, exitOK, got.code, got.stderr)
-		require.Contains(t, got.stdout, "up")
+		require.Contains(t, got.stdout, "Query: sum(up)\n")
+		require.Equal(t, analyze, strings.Contains(got.stdout, "Ran in "), got.stdout)
 		require.True(t, strings.HasSuffix(got.stdout, "\n") && !strings.HasSuffix(got.stdout, "\n\n"), "%q", got.stdout)
 
 		got = stride(t, append(args, "--format=json")...)
 		require.Equal(t, exitOK, got.code, got.stderr)
-		require.True(t, json.Valid([]byte(got.stdout)), got.stdout)
+		var explanation map[string]any
+		require.NoError(t, json.Unmarshal([]byte(got.stdout), &explanation), got.stdout)
+		require.Equal(t, "sum(up)", explanation["query"])
+		require.Equal(t, analyze, explanation["analysis"] != nil, got.stdout)
 	}
 	require.Equal(t, before, fingerprint(t, dir))
 }
@@ -260,10 +263,11 @@ func TestErrors(t *testing.T) {
 		{[]string{"query", "--tsdb.path", empty, "up"}, exitStorage, `stride: .* holds no TSDB data: .*\n`},
 		{[]string{"explain", "--tsdb.path", empty, "up"}, exitStorage, `stride: .* holds no TSDB data: .*\n`},
 
+		{query(""), exitExpression, `stride: .*no expression found in input\n`},
 		{query("sum(up"), exitExpression, `stride: 1:7: parse error: unclosed left parenthesis\n  sum\(up\n     *\^\n`},
 		{query("up +\n  foo{"), exitExpression, `stride: 2:\d+: parse error: .*\n  +foo{\n +\^\n`},
 		{query("nosuch(up)"), exitExpression, `stride: 1:1: parse error: unknown function with name "nosuch"\n  nosuch\(up\)\n  \^\n`},
-		{query("sort_by_label(up, 'a')"), exitExpression, `stride: 1:1: parse error: .*experimental.*\n  sort_by_label.*\n  \^\n`},
+		{query("sort_by_label(up, 'a')"), exitExpression, `stride: 1:1: parse error: function "sort_by_label" is not enabled\n  sort_by_label.*\n  \^\n`},
 		{query("--step=1m", "up[5m]"), exitExpression, `stride: invalid expression type "range vector" for range query.*\n`},
 		{[]string{"explain", "--tsdb.path", dir, "1 +"}, exitExpression, `stride: 1:4: parse error: .*\n  1 \+\n +\^\n`},
 
@@ -299,8 +303,10 @@ func TestEmptyResults(t *testing.T) {
 
 func TestMemoryBudget(t *testing.T) {
 	dir := sampleDir(t)
-	got := stride(t, "query", "--tsdb.path", dir, "--query.memory-budget=1KB", "--step=1s", "up")
-	require.Equal(t, output{exitLimit, "", "stride: query needs more memory than its budget: --query.memory-budget is 1KiB\n"}, got)
+	got := stride(t, "query", "--tsdb.path", dir, "--query.memory-budget=1KB", "--step=1s", "sum by (instance) (up)")
+	require.Equal(t, exitLimit, got.code)
+	require.Empty(t, got.stdout)
+	require.Regexp(t, `\Astride: query needs more memory than its budget .*: --query.memory-budget is 1KiB\n\z`, got.stderr)
 }
 
 func TestTimeout(t *testing.T) {

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/stride-promql/stride/physicalplan"
+)
+
+// ExplainableQuery is what every query of an Engine is.
+type ExplainableQuery interface {
+	promql.Query
+	// Explain says how the query will be, or was, evaluated. It touches no storage.
+	Explain() *Explanation
+	// Analyze is Explain with what was measured, once Exec has returned; before that it is Explain.
+	Analyze() *Explanation
+}
+
+var _ ExplainableQuery = (*query)(nil)
+
+// Explanation is how a query is evaluated. String is a text for people, MarshalJSON the same for programs.
+type Explanation struct {
+	query     string
+	logical   string
+	optimized string
+	passes    []string
+	pipelines []physicalplan.Pipeline
+	err       string
+
+	analyzed  bool
+	wall      time.Duration
+	workers   int
+	steps     int
+	peak      int64
+	peakBytes int64
+}
+
+// Explain implements ExplainableQuery.
+func (q *query) Explain() *Explanation {
+	e := &Explanation{
+		query:     q.text,
+		logical:   q.built.String(),
+		optimized: q.plan.String(),
+	}
+	for _, p := range q.engine.opts.Optimizers {
+		e.passes = append(e.passes, p.Name())
+	}
+	plan, err := q.physical(q.operatorQuery(), nil)
+	if err != nil {
+		e.err = err.Error()
+		return e
+	}
+	e.pipelines = plan.Pipelines(false)
+	return e
+}
+
+// Analyze implements ExplainableQuery.
+func (q *query) Analyze() *Explanation {
+	e := q.Explain()
+	q.mu.Lock()
+	ran := q.ran
+	q.mu.Unlock()
+	if ran == nil {
+		return e
+	}
+	e.analyzed = true
+	e.wall = ran.Elapsed()
+	e.workers = ran.Workers()
+	e.steps = ran.Steps()
+	e.peak, e.peakBytes = ran.Peak()
+	e.pipelines = ran.Pipelines(true)
+	return e
+}
+
+// String is the explanation as a tree of text.
+func (e *Explanation) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Query: %s\n", e.query)
+	fmt.Fprintf(&b, "\nLogical plan:\n%s", indent(e.logical))
+	fmt.Fprintf(&b, "\nOptimized plan (%s):\n%s", strings.Join(e.passes, ", "), indent(e.optimized))
+	if e.err != "" {
+		fmt.Fprintf(&b, "\nThe query will fail: %s\n", e.err)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "\nPipelines (→ stage, ⇒ sink):\n%s", indent(physicalplan.FormatPipelines(e.pipelines)))
+	if e.analyzed {
+		fmt.Fprintf(&b, "\nRan in %s with up to %d workers over %d steps; held at most %d samples, %d bytes accounted for.\n",
+			e.wall.Round(time.Microsecond), e.workers, e.steps, e.peak, e.peakBytes)
+	}
+	return b.String()
+}
+
+func indent(text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return "  " + strings.Join(lines, "\n  ") + "\n"
+}
+
+// MarshalJSON is the explanation as JSON.
+func (e *Explanation) MarshalJSON() ([]byte, error) {
+	type analysis struct {
+		Wall        time.Duration `json:"wallNanoseconds"`
+		Workers     int           `json:"workers"`
+		Steps       int           `json:"steps"`
+		PeakSamples int64         `json:"peakSamples"`
+		PeakBytes   int64         `json:"peakBytes"`
+	}
+	out := struct {
+		Query     string                  `json:"query"`
+		Logical   string                  `json:"logicalPlan"`
+		Optimized string                  `json:"optimizedPlan"`
+		Passes    []string                `json:"passes"`
+		Pipelines []physicalplan.Pipeline `json:"pipelines"`
+		Error     string                  `json:"error,omitempty"`
+		Analysis  *analysis               `json:"analysis,omitempty"`
+	}{e.query, e.logical, e.optimized, e.passes, e.pipelines, e.err, nil}
+	if e.analyzed {
+		out.Analysis = &analysis{e.wall, e.workers, e.steps, e.peak, e.peakBytes}
+	}
+	return json.Marshal(out)
+}

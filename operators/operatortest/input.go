@@ -1,0 +1,120 @@
+package operatortest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// Sample is what a series has at a step: nothing, a float or a histogram.
+type Sample struct {
+	Present bool
+	F       float64
+	H       *histogram.FloatHistogram // nil for a float
+}
+
+// Float is a float sample.
+func Float(v float64) Sample { return Sample{Present: true, F: v} }
+
+// Histogram is a histogram sample.
+func Histogram(h *histogram.FloatHistogram) Sample { return Sample{Present: true, H: h} }
+
+func (s Sample) String() string {
+	switch {
+	case !s.Present:
+		return "_"
+	case s.H != nil:
+		return fmt.Sprintf("%s hint %d", s.H, s.H.CounterResetHint)
+	default:
+		return fmt.Sprint(s.F)
+	}
+}
+
+// equal tells whether two samples are the same bit by bit, all NaN being one.
+func (s Sample) equal(o Sample) bool {
+	switch {
+	case s.Present != o.Present || (s.H == nil) != (o.H == nil):
+		return false
+	case !s.Present:
+		return true
+	case s.H != nil:
+		return s.H == o.H || sameHistogram(s.H, o.H)
+	default:
+		return sameFloat(s.F, o.F)
+	}
+}
+
+func sameFloat(a, b float64) bool {
+	return math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b)
+}
+
+func sameFloats(a, b []float64) bool { return slices.EqualFunc(a, b, sameFloat) }
+
+// sameHistogram is stricter than Equals in what belongs to a histogram, and takes all NaN for one.
+func sameHistogram(a, b *histogram.FloatHistogram) bool {
+	return a.CounterResetHint == b.CounterResetHint && a.Schema == b.Schema &&
+		sameFloat(a.ZeroThreshold, b.ZeroThreshold) && sameFloat(a.ZeroCount, b.ZeroCount) &&
+		sameFloat(a.Count, b.Count) && sameFloat(a.Sum, b.Sum) &&
+		slices.Equal(a.PositiveSpans, b.PositiveSpans) && slices.Equal(a.NegativeSpans, b.NegativeSpans) &&
+		sameFloats(a.PositiveBuckets, b.PositiveBuckets) && sameFloats(a.NegativeBuckets, b.NegativeBuckets) &&
+		sameFloats(a.CustomValues, b.CustomValues)
+}
+
+// Series is a row of a relation.
+type Series struct {
+	Labels   labels.Labels
+	DropName bool
+	Samples  []Sample // by step
+}
+
+// NewSeries is a series without samples.
+func NewSeries(l labels.Labels, steps int) Series {
+	return Series{Labels: l, Samples: make([]Sample, steps)}
+}
+
+// Empty tells whether the series has no sample.
+func (s Series) Empty() bool { return s.first() == len(s.Samples) }
+
+// first is the first step with a sample, or the number of steps.
+func (s Series) first() int {
+	for i, x := range s.Samples {
+		if x.Present {
+			return i
+		}
+	}
+	return len(s.Samples)
+}
+
+func (s Series) String() string {
+	var b strings.Builder
+	b.WriteString(s.Labels.String())
+	if s.DropName {
+		b.WriteString(" (name drops)")
+	}
+	for _, x := range s.Samples {
+		b.WriteString(" " + x.String())
+	}
+	return b.String()
+}
+
+// Input is an input of an operator under test.
+type Input struct {
+	Series []Series
+	// Scalar is set for a scalar operand: one series without labels that has a float at every step.
+	Scalar bool
+	// Steps is the number of steps of the input's own grid, where that is not the operator's.
+	Steps int
+}
+
+// Scalar is a scalar operand with the given value at each step.
+func Scalar(values ...float64) Input {
+	s := NewSeries(labels.EmptyLabels(), len(values))
+	for i, v := range values {
+		s.Samples[i] = Float(v)
+	}
+	return Input{Series: []Series{s}, Scalar: true}
+}
