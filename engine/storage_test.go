@@ -116,8 +116,8 @@ func requireAllSame(t *testing.T, q storage.Queryable, queries []string, times .
 	t.Helper()
 	for _, query := range queries {
 		answered := false
-		for _, at := range times {
-			if requireSame(t, q, query, at) {
+		for _, tm := range times {
+			if requireSame(t, q, query, tm) {
 				answered = true
 			}
 		}

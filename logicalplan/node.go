@@ -59,6 +59,8 @@ type VectorSelector struct {
 	// Filter narrows what Matchers select to the series that the query asked for, after
 	// selectors were merged; nil: all of them.
 	Filter []*labels.Matcher
+	// ReadOnce is set when another selector of the query is the SameScan, and one scan may serve both.
+	ReadOnce bool
 	// Uses is how many selectors of the query as written the node stands for, once equal ones are
 	// shared; 0 is 1. Samples read, samples in total, series touched and the cost limits count
 	// what the node gives (after Filter) that many times.

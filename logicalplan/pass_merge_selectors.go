@@ -57,6 +57,13 @@ func (MergeSelectors) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 	}
 	for _, g := range groups {
 		mergeSelectors(g)
+		for i, a := range g {
+			for _, b := range g[:i] {
+				if SameScan(a, b) {
+					a.ReadOnce, b.ReadOnce = true, true
+				}
+			}
+		}
 	}
 	return p, nil
 }

@@ -21,6 +21,7 @@ func Build(lp *logicalplan.Plan, opts Options) (*Plan, error) {
 	if errors.Is(err, errUnfinished) {
 		// A shared node feeds both sides of an operator that needs one side before the other:
 		// scan it again for each.
+		opts.Storage.Forget()
 		p, err = build(lp, opts, false)
 	}
 	return p, err
@@ -51,6 +52,7 @@ type builder struct {
 	q      *operators.Query
 	lookup int64
 	shared map[sharedKey]*node // nil: nothing is shared
+	leaves []leaf
 
 	accounts *operators.Query // of the operator that is being made
 }
@@ -78,7 +80,7 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 		b.plan.text = &r.Val
 		return nil
 	case *logicalplan.MatrixSelector:
-		b.plan.raw = scan.NewRaw(b.account(), b.selector(r.Selector, c), b.spec(r.Selector, r.Range, c))
+		b.plan.raw = scan.NewRaw(b.account(), b.selector(r.Selector, use(r.Selector, c, nil)), b.spec(r.Selector, r.Range, c))
 		c.scope.top = b.add(b.plan.raw, c.grid)
 		return nil
 	case *logicalplan.Subquery:
@@ -144,8 +146,12 @@ func (b *builder) build(n logicalplan.Node, c place) (*node, error) {
 // countAgain counts the samples of the selectors below a shared node once more: for one more selector of
 // the query as written.
 func countAgain(n *node, s *scopeInfo) {
-	if op, ok := n.op.(scan.Counted); ok {
-		op.CountFor(s.scope)
+	switch op := n.op.(type) {
+	case *scan.Filter:
+		op.Again(s.scope)
+		return
+	case scan.Scan:
+		op.Again(s.scope)
 	}
 	for _, in := range n.inputs {
 		countAgain(in, s)

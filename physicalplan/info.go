@@ -4,7 +4,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stride-promql/stride/logicalplan"
-	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/operators/function"
 	"github.com/stride-promql/stride/operators/scan"
 )
@@ -24,7 +23,7 @@ func (b *builder) info(n *logicalplan.Call, c place) (*node, error) {
 	if len(n.Args) > 1 {
 		config.Matchers = infoMatchers(n.Args[1])
 	}
-	lookup := &scan.Lookup{Query: b.q, Storage: b.opts.Storage, Scopes: []*operators.Scope{c.scope.scope}}
+	lookup := &scan.Lookup{Query: b.q, Storage: b.opts.Storage, Scope: c.scope.scope}
 	return b.add(function.NewInfo(b.account(), in.op.Schema(), c.grid, config, lookup), c.grid, in), nil
 }
 

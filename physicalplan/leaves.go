@@ -2,12 +2,12 @@ package physicalplan
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 
 	"github.com/stride-promql/stride/logicalplan"
-	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/operators/function"
 	"github.com/stride-promql/stride/operators/scan"
 	"github.com/stride-promql/stride/operators/subquery"
@@ -18,17 +18,76 @@ func (b *builder) number(n *logicalplan.NumberLiteral, c place) *node {
 	return b.add(function.NewNumber(b.account(), n.Val), c.grid)
 }
 
-func (b *builder) selector(n *logicalplan.VectorSelector, c place) *scan.Selector {
+// selector is what a leaf selects; use is the first selector of the query that it stands for.
+func (b *builder) selector(n *logicalplan.VectorSelector, use *scan.Use) *scan.Selector {
 	return &scan.Selector{
 		Storage:              b.opts.Storage,
 		Matchers:             n.Matchers,
-		Filter:               n.Filter,
 		Hints:                n.Hints,
 		StatsOnly:            n.StatsOnly,
 		SkipHistogramBuckets: n.SkipHistogramBuckets,
 		Text:                 logicalplan.Text(n),
-		Scopes:               []*operators.Scope{c.scope.scope},
+		Uses:                 []*scan.Use{use},
 	}
+}
+
+// use is a selector's share in the leaf that reads it.
+func use(n *logicalplan.VectorSelector, c place, pos *window.Positions) *scan.Use {
+	return &scan.Use{Scope: c.scope.scope, Filter: n.Filter, Pos: pos}
+}
+
+// leaf is a leaf that has been built, for other selectors to share.
+type leaf struct {
+	node     *node
+	selector *logicalplan.VectorSelector
+	scope    *scopeInfo
+	app      *window.Application // nil for an instant selector
+}
+
+// leaf gives the node that reads n: one that is there already, if the plan says that n is read together with
+// others, or what build makes.
+func (b *builder) leaf(n *logicalplan.VectorSelector, app *window.Application, c place, u *scan.Use, build func() *node) *node {
+	out := b.sharedLeaf(n, app, c)
+	if out == nil {
+		out = build()
+		b.leaves = append(b.leaves, leaf{out, n, c.scope, app})
+	} else {
+		out.op.(scan.Scan).AddUse(u)
+	}
+	if n.Filter == nil {
+		return out
+	}
+	return b.add(scan.NewFilter(out.op.(scan.Scan), u), c.grid, out)
+}
+
+func (b *builder) sharedLeaf(n *logicalplan.VectorSelector, app *window.Application, c place) *node {
+	if b.shared == nil || !n.ReadOnce {
+		return nil
+	}
+	for _, l := range b.leaves {
+		if l.scope == c.scope && l.selector.ReadOnce && logicalplan.SameScan(l.selector, n) && sameApplication(l.app, app) {
+			return l.node
+		}
+	}
+	return nil
+}
+
+// sameApplication tells whether two functions over the same selector give the same.
+func sameApplication(a, b *window.Application) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	if a.Function.Name != b.Function.Name || a.Spec != b.Spec || len(a.Params) != len(b.Params) {
+		return false
+	}
+	for i := range a.Params {
+		x, xConstant := a.Params[i].Constant()
+		y, yConstant := b.Params[i].Constant()
+		if !xConstant || !yConstant || math.Float64bits(x) != math.Float64bits(y) {
+			return false
+		}
+	}
+	return true
 }
 
 // spec says what the windows of a selector look like.
@@ -45,18 +104,23 @@ func (b *builder) spec(n *logicalplan.VectorSelector, width time.Duration, c pla
 }
 
 func (b *builder) vectorSelector(n *logicalplan.VectorSelector, c place) *node {
-	sel := b.selector(n, c)
-	if !n.Smoothed {
-		return b.add(scan.NewVector(b.account(), sel, c.grid, n.Offset, nil, scan.Value), c.grid)
+	if n.Smoothed {
+		app := &window.Application{Function: window.Smooth, Spec: b.spec(n, 0, c), Query: b.q}
+		app.Spec.Anchored, app.Spec.Fixed = false, false
+		return b.windows(n, app, c, window.Positions{First: n.Pos()}, nil)
 	}
-	spec := b.spec(n, 0, c)
-	spec.Anchored, spec.Fixed = false, false
-	return b.add(scan.NewWindow(b.account(), sel, &window.Application{
-		Function: window.Smooth,
-		Spec:     spec,
-		Pos:      window.Positions{First: n.Pos()},
-		Query:    b.q,
-	}), c.grid)
+	u := use(n, c, nil)
+	return b.leaf(n, nil, c, u, func() *node {
+		return b.add(scan.NewVector(b.account(), b.selector(n, u), c.grid, n.Offset, nil, scan.Value), c.grid)
+	})
+}
+
+// windows is a range function over a selector.
+func (b *builder) windows(n *logicalplan.VectorSelector, app *window.Application, c place, pos window.Positions, params []*node) *node {
+	u := use(n, c, &pos)
+	return b.leaf(n, app, c, u, func() *node {
+		return b.add(scan.NewWindow(b.account(), b.selector(n, u), app), c.grid, params...)
+	})
 }
 
 // timestamps is timestamp or start_timestamp directly over a selector, which look at the sample's own times.
@@ -66,7 +130,7 @@ func (b *builder) timestamps(n *logicalplan.VectorSelector, kind scan.Kind, c pl
 		// Prometheus looks exactly at the timestamp, whatever the offset.
 		offset = 0
 	}
-	op := scan.NewVector(b.account(), b.selector(n, c), c.grid, offset, n.Timestamp, kind)
+	op := scan.NewVector(b.account(), b.selector(n, use(n, c, nil)), c.grid, offset, n.Timestamp, kind)
 	return b.mergeResults(b.add(op, c.grid), c)
 }
 
@@ -90,10 +154,9 @@ func (b *builder) rangeFunction(f window.Function, n *logicalplan.Call, c place)
 			params = append(params, a)
 		}
 	}
-	app.Pos.First = at[0]
-	app.Pos.All = posrange.PositionRange{Start: at[0].Start, End: at[len(at)-1].End}
+	pos := window.Positions{First: at[0], All: posrange.PositionRange{Start: at[0].Start, End: at[len(at)-1].End}}
 	if len(at) > 1 {
-		app.Pos.Second = at[1]
+		pos.Second = at[1]
 	}
 	operands, inputs, err := b.scalars(params, c)
 	if err != nil {
@@ -107,9 +170,9 @@ func (b *builder) rangeFunction(f window.Function, n *logicalplan.Call, c place)
 			return nil, err
 		}
 		app.Spec = b.spec(m.Selector, m.Range, c)
-		return b.add(scan.NewWindow(b.account(), b.selector(m.Selector, c), app), c.grid, inputs...), nil
+		return b.windows(m.Selector, app, c, pos, inputs), nil
 	case *logicalplan.Subquery:
-		return b.subquery(m, app, inputs, c)
+		return b.subquery(m, app, pos, inputs, c)
 	}
 	return nil, fmt.Errorf("%s needs a range vector", f.Name)
 }
@@ -124,7 +187,7 @@ func checkExtended(f window.Function, n *logicalplan.VectorSelector) error {
 	return nil
 }
 
-func (b *builder) subquery(n *logicalplan.Subquery, app *window.Application, params []*node, c place) (*node, error) {
+func (b *builder) subquery(n *logicalplan.Subquery, app *window.Application, pos window.Positions, params []*node, c place) (*node, error) {
 	inner, err := b.subqueryPlace(n, c, n.OriginalOffset, n.Range)
 	if err != nil {
 		return nil, err
@@ -139,6 +202,6 @@ func (b *builder) subquery(n *logicalplan.Subquery, app *window.Application, par
 		app.Spec.Fixed = true
 		app.Spec.Offset += c.grid.Start - *n.Timestamp
 	}
-	op := subquery.NewWindow(b.account(), in.op.Schema(), inner.grid, app)
+	op := subquery.NewWindow(b.account(), in.op.Schema(), inner.grid, app, pos)
 	return b.add(op, c.grid, append([]*node{in}, params...)...), nil
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/util/kahansum"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 var contents = map[string]content{
@@ -29,7 +31,7 @@ var contents = map[string]content{
 
 var groupings = []string{"", " by (g)", " by (z, g, g)", " by (i, __name__)", " without (g)", " without (i)", " without (i, z)", " without (g, i, __name__)", " by (nope)"}
 
-func forAll(t *testing.T, f func(t *testing.T, rnd *rand.Rand, rows []*row, grouping string, steps int)) {
+func forAll(t *testing.T, f func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int)) {
 	for name, c := range contents {
 		t.Run(name, func(t *testing.T) {
 			for seed := range 6 {
@@ -45,7 +47,7 @@ func forAll(t *testing.T, f func(t *testing.T, rnd *rand.Rand, rows []*row, grou
 func TestAccumulate(t *testing.T) {
 	for _, op := range []string{"sum", "avg", "count", "min", "max", "group", "stddev", "stdvar"} {
 		t.Run(op, func(t *testing.T) {
-			forAll(t, func(t *testing.T, rnd *rand.Rand, rows []*row, grouping string, steps int) {
+			forAll(t, func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int) {
 				check(t, rnd, rows, nil, op+grouping+" (m)", steps)
 			})
 		})
@@ -62,7 +64,7 @@ func randomParam(rnd *rand.Rand, steps int, values []float64) []float64 {
 
 func TestQuantile(t *testing.T) {
 	inf := math.Inf(1)
-	forAll(t, func(t *testing.T, rnd *rand.Rand, rows []*row, grouping string, steps int) {
+	forAll(t, func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int) {
 		for _, q := range []string{"0.5", "0", "1", "0.37", "-1", "1.5", "NaN", "-Inf"} {
 			check(t, rnd, rows, nil, "quantile"+grouping+" ("+q+", m)", steps)
 		}
@@ -74,7 +76,7 @@ func TestQuantile(t *testing.T) {
 func TestPick(t *testing.T) {
 	for _, op := range []string{"topk", "bottomk", "limitk"} {
 		t.Run(op, func(t *testing.T) {
-			forAll(t, func(t *testing.T, rnd *rand.Rand, rows []*row, grouping string, steps int) {
+			forAll(t, func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int) {
 				for _, k := range []string{"1", "2", "3", "5", "100", "0", "0.9", "-3", "NaN", "Inf", "-Inf", "1e30"} {
 					check(t, rnd, rows, nil, op+grouping+" ("+k+", m)", steps)
 				}
@@ -84,7 +86,7 @@ func TestPick(t *testing.T) {
 		})
 	}
 	t.Run("limit_ratio", func(t *testing.T) {
-		forAll(t, func(t *testing.T, rnd *rand.Rand, rows []*row, grouping string, steps int) {
+		forAll(t, func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int) {
 			for _, r := range []string{"0", "0.5", "-0.5", "1", "-1", "1.5", "-2", "NaN", "Inf"} {
 				check(t, rnd, rows, nil, "limit_ratio"+grouping+" ("+r+", m)", steps)
 			}
@@ -94,7 +96,7 @@ func TestPick(t *testing.T) {
 }
 
 func TestCountValues(t *testing.T) {
-	forAll(t, func(t *testing.T, rnd *rand.Rand, rows []*row, grouping string, steps int) {
+	forAll(t, func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int) {
 		for _, label := range []string{"v", "g", "i", "__name__", "a b"} {
 			check(t, rnd, rows, nil, fmt.Sprintf("count_values%s (%q, m)", grouping, label), steps)
 		}
@@ -116,12 +118,12 @@ func TestDropName(t *testing.T) {
 		}
 		rows := randomRows(rnd, 1+rnd.Intn(12), steps, c)
 		kept := rnd.Intn(len(rows) + 1)
-		for i, r := range rows {
-			s := "kept"
-			if r.drop = i >= kept; r.drop {
+		for i := range rows {
+			r, s := &rows[i], "kept"
+			if r.DropName = i >= kept; r.DropName {
 				s = "dropped"
 			}
-			r.labels = labels.NewBuilder(r.labels).Set("s", s).Del("__unit__").Labels()
+			r.Labels = labels.NewBuilder(r.Labels).Set("s", s).Del("__unit__").Labels()
 		}
 		for _, op := range []string{"sum", "avg", "count", "min", "max", "quantile", "topk", "limitk"} {
 			param := ""
@@ -142,10 +144,12 @@ func TestFloatAfterIncompatibleHistograms(t *testing.T) {
 	exponential := &histogram.FloatHistogram{Count: 1, ZeroCount: 1, ZeroThreshold: 0.001}
 	samples := []*histogram.FloatHistogram{custom, exponential, nil}
 	for _, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {2, 0, 1}, {1, 0, 2}, {1, 2, 0}, {2, 1, 0}, {0, 1}, {0, 2}} {
-		rows := make([]*row, len(order))
+		rows := make([]operatortest.Series, len(order))
 		for i, k := range order {
-			rows[i] = newRow(labels.FromStrings("__name__", "m", "i", fmt.Sprint(i)), 1)
-			rows[i].set(0, 1, samples[k])
+			rows[i] = operatortest.NewSeries(labels.FromStrings("__name__", "m", "i", fmt.Sprint(i)), 1)
+			if rows[i].Samples[0] = operatortest.Float(1); samples[k] != nil {
+				rows[i].Samples[0] = operatortest.Histogram(samples[k])
+			}
 		}
 		for _, op := range []string{"sum", "avg"} {
 			check(t, rand.New(rand.NewSource(1)), rows, nil, op+" (m)", 1)

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 // benchmarkFold folds series x steps floats into groups; batches are made once.
@@ -32,7 +33,7 @@ func benchmarkFold(b *testing.B, series, steps, groups int, build func(q *operat
 		}
 		batches = append(batches, batch)
 	}
-	op := build(q, in, operators.Grid{Interval: interval, Steps: steps})
+	op := build(q, in, operatortest.Grid(steps))
 	defer op.Close()
 	w := &operators.Worker{}
 	// The groups of series are resolved once, which BenchmarkGrouping measures.

@@ -7,6 +7,8 @@ import (
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 // content is what kinds of samples random rows have.
@@ -50,8 +52,8 @@ func nanOrFew(rnd *rand.Rand) float64 {
 	return fewValues(rnd)
 }
 
-func randomRows(rnd *rand.Rand, n, steps int, c content) []*row {
-	rows := make([]*row, n)
+func randomRows(rnd *rand.Rand, n, steps int, c content) []operatortest.Series {
+	rows := make([]operatortest.Series, n)
 	for i := range rows {
 		l := []string{"__name__", "m", "i", strconv.Itoa(i)}
 		if rnd.Intn(5) > 0 {
@@ -60,7 +62,7 @@ func randomRows(rnd *rand.Rand, n, steps int, c content) []*row {
 		if rnd.Intn(5) > 0 {
 			l = append(l, "z", strconv.Itoa(rnd.Intn(2)), "__unit__", "s")
 		}
-		rows[i] = newRow(labels.FromStrings(l...), steps)
+		rows[i] = operatortest.NewSeries(labels.FromStrings(l...), steps)
 		holes := c.holes
 		if rnd.Intn(4) == 0 {
 			holes = 1 // a series without samples does not exist
@@ -69,9 +71,9 @@ func randomRows(rnd *rand.Rand, n, steps int, c content) []*row {
 			switch {
 			case rnd.Float64() < holes:
 			case rnd.Float64() < c.histograms:
-				rows[i].set(k, 0, randomHistogram(rnd, c))
+				rows[i].Samples[k] = operatortest.Histogram(randomHistogram(rnd, c))
 			default:
-				rows[i].set(k, c.floats(rnd), nil)
+				rows[i].Samples[k] = operatortest.Float(c.floats(rnd))
 			}
 		}
 	}

@@ -48,6 +48,11 @@ func (s Sample) equal(o Sample) bool {
 	}
 }
 
+// means tells whether two samples are equal but for the layout of empty buckets.
+func (s Sample) means(o Sample) bool {
+	return s.equal(o) || s.H != nil && o.H != nil && s.H.CounterResetHint == o.H.CounterResetHint && s.H.String() == o.H.String()
+}
+
 func sameFloat(a, b float64) bool {
 	return math.Float64bits(a) == math.Float64bits(b) || math.IsNaN(a) && math.IsNaN(b)
 }

@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 
+	"github.com/efficientgo/core/errcapture"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -13,20 +14,26 @@ import (
 type Lookup struct {
 	Query   *operators.Query
 	Storage *Storage
-	// Scopes count what is selected and read.
-	Scopes []*operators.Scope
+	// Scope counts what is selected and read.
+	Scope *operators.Scope
 
-	counted map[string]struct{} // labels of the series counted: each one once, however many step ranges select it
+	once map[string]struct{} // labels of the series counted: each one once, however many step ranges select it
 }
 
 // Select selects the series that matchers match and gives, for the steps r of grid, the time in ms of the newest
 // sample of each at the reference time: the step's, or *at, less offset (ms). It runs alone, on the
 // worker w.
-func (l *Lookup) Select(ctx context.Context, hints storage.SelectHints, matchers []*labels.Matcher, grid operators.Grid, r operators.StepRange, offset int64, at *int64) (*operators.Schema, *operators.Batch, error) {
-	if l.counted == nil {
-		l.counted = map[string]struct{}{}
+func (l *Lookup) Select(ctx context.Context, hints storage.SelectHints, matchers []*labels.Matcher, grid operators.Grid, r operators.StepRange, offset int64, at *int64) (_ *operators.Schema, _ *operators.Batch, err error) {
+	if l.once == nil {
+		l.once = map[string]struct{}{}
 	}
-	sel := &Selector{Storage: l.Storage, Matchers: matchers, Hints: hints, Text: "info series", Scopes: l.Scopes, counted: l.counted}
+	// Other answers of the query's own querier have been read already: see Storage.selectAll.
+	st, err := l.Storage.again()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer errcapture.Do(&err, st.Close, "close querier")
+	sel := &Selector{Storage: st, Matchers: matchers, Hints: hints, Text: "info series", Uses: []*Use{{Scope: l.Scope, once: l.once}}}
 	v := NewVector(l.Query, sel, grid, offset, at, Milliseconds)
 	defer v.Close()
 	if err := v.Bind(ctx); err != nil {

@@ -24,6 +24,7 @@ type Raw struct {
 func NewRaw(q *operators.Query, sel *Selector, spec window.Spec) *Raw {
 	sel.schema = operators.NewSchema()
 	sel.StartTimestamps = q.UseStartTimestamps && (spec.Anchored || spec.Smoothed)
+	sel.Storage.register(sel)
 	return &Raw{q: q, sel: sel, spec: spec}
 }
 
@@ -96,8 +97,8 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 		n += operators.HistogramSamples(h)
 	}
 	r.series[i] = s
-	for _, scope := range r.sel.Scopes {
-		scope.Counts(w).Add(0, n, n)
+	for _, u := range r.sel.Uses {
+		u.Scope.Counts(w).Add(0, n, n)
 	}
 	if err := r.q.ConsumeSamples(n); err != nil {
 		return err

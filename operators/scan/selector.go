@@ -22,9 +22,7 @@ import (
 type Selector struct {
 	Storage  *Storage
 	Matchers []*labels.Matcher
-	// Filter narrows the series further; nil keeps all.
-	Filter []*labels.Matcher
-	Hints  storage.SelectHints
+	Hints    storage.SelectHints
 	// StatsOnly says that the query looks at nothing but count and sum of histograms. Then counter resets are
 	// found while reading, and histograms say so in their hints. SkipHistogramBuckets besides leaves
 	// their buckets out.
@@ -33,18 +31,19 @@ type Selector struct {
 	StartTimestamps bool
 	// Text is the selector as PromQL, for Explain and spans.
 	Text string
-	// Scopes count the selector's samples, one for each selector of the query that it stands for.
-	Scopes []*operators.Scope
+	// Uses are the selectors of the query that it stands for, at least one. Series that none of them
+	// keeps are not read.
+	Uses []*Use
 
-	schema  *operators.Schema
-	touched int                   // series counted
-	counted map[string]struct{}   // labels of those, for a Lookup that selects more than once; else nil
-	series  []storage.Series      // with a sample querier
-	chunks  []storage.ChunkSeries // with a chunk querier
+	schema *operators.Schema
+	set    selected              // the unread answer, from selectAll to Bind
+	series []storage.Series      // with a sample querier
+	chunks []storage.ChunkSeries // with a chunk querier
 }
 
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
+	s.Storage.selectAll(ctx)
 	ctx, span := otel.Tracer("").Start(ctx, "promqlExpandSeries", trace.WithAttributes(attribute.String("selector", s.Text)))
 	defer span.End()
 	err := s.expand(ctx, q)
@@ -57,16 +56,10 @@ func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
 }
 
 func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
-	selectCtx, span := otel.Tracer("").Start(ctx, "querierSelect", trace.WithAttributes(
-		attribute.String("selector", s.Text),
-		attribute.Int64("start", s.Hints.Start),
-		attribute.Int64("end", s.Hints.End),
-	))
-	set := s.Storage.selectSeries(selectCtx, s)
-	span.End()
-
 	s.Storage.mu.Lock()
 	defer s.Storage.mu.Unlock()
+	set := s.set
+	s.set = selected{}
 	var (
 		warnings annotations.Annotations
 		err      error
@@ -96,8 +89,8 @@ func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
 	}
 	q.AnnotateAll(warnings)
 	s.schema.SetComplete()
-	for _, scope := range s.Scopes {
-		scope.AddSeries(s.touched)
+	for _, u := range s.Uses {
+		u.Scope.AddSeries(u.series)
 	}
 	if err != nil && !isLimit(err) {
 		return &operators.WarnedError{Err: fmt.Errorf("expanding series: %w", err), Warnings: warnings}
@@ -105,43 +98,30 @@ func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
 	return err
 }
 
+// add takes a series in.
 func (s *Selector) add(ctx context.Context, q *operators.Query, l labels.Labels) error {
+	before, after := 0, 0
+	for _, u := range s.Uses {
+		before += u.series
+		u.add(s.schema.Len(), l)
+		after += u.series
+	}
 	s.schema.Append(l, false)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if s.counted != nil {
-		key := string(l.Bytes(nil))
-		if _, again := s.counted[key]; again {
-			return nil
-		}
-		s.counted[key] = struct{}{}
-	}
-	s.touched++
-	return q.ConsumeSeries(int64(max(1, len(s.Scopes))))
+	return q.ConsumeSeries(int64(after - before))
 }
 
+// keeps tells whether any use wants the series.
 func (s *Selector) keeps(l labels.Labels) bool {
-	for _, m := range s.Filter {
-		if !m.Matches(l.Get(m.Name)) {
-			return false
+	for _, u := range s.Uses {
+		if u.keeps(l) {
+			return true
 		}
 	}
-	return true
+	return false
 }
-
-// Counted is implemented by operators that count samples of selectors.
-type Counted interface {
-	// CountFor counts for one more selector of the query, equal to the one that the operator
-	// was made for. It is called before Bind.
-	CountFor(s *operators.Scope)
-}
-
-// CountFor implements Counted.
-func (v *Vector) CountFor(s *operators.Scope) { v.sel.Scopes = append(v.sel.Scopes, s) }
-
-// CountFor implements Counted.
-func (s *Window) CountFor(scope *operators.Scope) { s.sel.Scopes = append(s.sel.Scopes, scope) }
 
 // isLimit tells a query-cost limit from an error of the storage.
 func isLimit(err error) bool {

@@ -3,36 +3,44 @@ package scan
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/efficientgo/core/errcapture"
 	"github.com/prometheus/prometheus/storage"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Storage is a query's access to one storage: a single querier for the whole query, because series
 // of one querier must not be read concurrently. Everything that comes from it is used under its
 // lock; bytes of chunks, once taken, are decoded outside.
 type Storage struct {
+	again func() (*Storage, error)
+
 	mu      sync.Mutex
 	samples storage.Querier      // one of the two is nil
 	chunks  storage.ChunkQuerier // preferred: chunks are decoded in bulk
+	pending []*Selector          // to be selected by selectAll
 }
 
 // Open opens a querier over [mint, maxt] ms: a chunk querier where q offers one and chunkAccess
 // does not forbid it.
 func Open(q storage.Queryable, mint, maxt int64, chunkAccess bool) (*Storage, error) {
+	again := func() (*Storage, error) { return Open(q, mint, maxt, chunkAccess) }
 	if cq, ok := q.(storage.ChunkQueryable); ok && chunkAccess {
 		querier, err := cq.ChunkQuerier(mint, maxt)
 		if err != nil {
 			return nil, err
 		}
-		return &Storage{chunks: querier}, nil
+		return &Storage{again: again, chunks: querier}, nil
 	}
 	querier, err := q.Querier(mint, maxt)
 	if err != nil {
 		return nil, err
 	}
-	return &Storage{samples: querier}, nil
+	return &Storage{again: again, samples: querier}, nil
 }
 
 // Close closes the querier. No operator may run.
@@ -55,12 +63,42 @@ type selected struct {
 	chunks  storage.ChunkSeriesSet
 }
 
-func (s *Storage) selectSeries(ctx context.Context, sel *Selector) selected {
-	// Storages sort the matchers in place.
-	matchers := append(sel.Matchers[:0:0], sel.Matchers...)
-	hints := sel.Hints
+// register announces a selector that is going to be bound. There is no storage where a plan is only explained.
+func (s *Storage) register(sel *Selector) {
+	if s != nil {
+		s.pending = append(s.pending, sel)
+	}
+}
+
+// Forget lets go of selectors announced by a plan that will not be bound after all.
+func (s *Storage) Forget() {
+	if s != nil {
+		s.pending = nil
+	}
+}
+
+// selectAll selects the series of all selectors announced, before the first answer is read: queriers of remote
+// storages send their requests with Select, and Prometheus' merging ones panic when Select comes after
+// the first Next of any answer.
+func (s *Storage) selectAll(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, sel := range s.pending {
+		selectCtx, span := otel.Tracer("").Start(ctx, "querierSelect", trace.WithAttributes(
+			attribute.String("selector", sel.Text),
+			attribute.Int64("start", sel.Hints.Start),
+			attribute.Int64("end", sel.Hints.End),
+		))
+		sel.set = s.selectSeries(selectCtx, sel)
+		span.End()
+	}
+	s.pending = nil
+}
+
+func (s *Storage) selectSeries(ctx context.Context, sel *Selector) selected {
+	// Storages sort the matchers in place.
+	matchers := slices.Clone(sel.Matchers)
+	hints := sel.Hints
 	if s.chunks != nil {
 		// Trimming would re-encode every chunk that crosses a bound; samples outside
 		// of the hints' times are left out when decoding.

@@ -47,6 +47,9 @@ func NewVector(q *operators.Query, sel *Selector, grid operators.Grid, offset in
 	sel.schema = operators.NewSchema()
 	v := &Vector{q: q, sel: sel, grid: grid, offset: offset, fixed: at, kind: kind, schema: sel.schema}
 	sel.StartTimestamps = kind == StartTimestamp && q.UseStartTimestamps
+	if grid.Steps > 0 {
+		sel.Storage.register(sel)
+	}
 	if kind == Timestamp || kind == StartTimestamp {
 		relabel := dropMetadata
 		if q.DelayedNameRemoval {
@@ -131,7 +134,7 @@ func (v *Vector) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 		}
 		read += n
 	}
-	return b, v.q.ConsumeSamples(read * int64(max(1, len(v.sel.Scopes))))
+	return b, v.q.ConsumeSamples(read)
 }
 
 // fill puts the series' sample at each step into row and counts them.
@@ -159,7 +162,7 @@ func (v *Vector) fill(w *operators.Worker, b *operators.Batch, row int, s *opera
 					return 0, err
 				}
 				if v.kind == Value {
-					read += v.count(w, b.From+at+k, size)
+					read += v.count(w, b.First+row, b.From+at+k, size)
 					continue
 				}
 				c.F[at+k] = v.number(s.HT[j], s.HST, j)
@@ -176,7 +179,7 @@ func (v *Vector) fill(w *operators.Worker, b *operators.Batch, row int, s *opera
 			}
 			floats |= 1 << uint(k)
 		}
-		read += v.countFloats(w, b.From+at, floats)
+		read += v.countFloats(w, b.First+row, b.From+at, floats)
 		if v.kind == StartTimestamp && !v.q.UseStartTimestamps {
 			floats = 0
 		}
@@ -210,21 +213,32 @@ func (v *Vector) number(t int64, st []int64, i int) float64 {
 	return float64(t) / 1000
 }
 
-// count counts samples at a step for all selectors that the scan stands for.
-func (v *Vector) count(w *operators.Worker, step int, n int64) int64 {
-	for _, scope := range v.sel.Scopes {
-		if c := scope.Counts(w); step >= c.From {
+// count counts samples of a series at a step for all selectors that the scan stands for, and gives
+// how many were read for all of them together.
+func (v *Vector) count(w *operators.Worker, series, step int, n int64) int64 {
+	read := int64(0)
+	for _, u := range v.sel.Uses {
+		if !u.has(series) {
+			continue
+		}
+		read += n
+		if c := u.Scope.Counts(w); step >= c.From {
 			c.Add(step, n, n)
 		}
 	}
-	return n
+	return read
 }
 
 // countFloats counts one sample for each set bit, the lowest being that of step.
-func (v *Vector) countFloats(w *operators.Worker, step int, set uint64) int64 {
+func (v *Vector) countFloats(w *operators.Worker, series, step int, set uint64) int64 {
 	n := int64(bits.OnesCount64(set))
-	for _, scope := range v.sel.Scopes {
-		c := scope.Counts(w)
+	read := int64(0)
+	for _, u := range v.sel.Uses {
+		if !u.has(series) {
+			continue
+		}
+		read += n
+		c := u.Scope.Counts(w)
 		if !c.PerStep && step >= c.From {
 			c.Add(step, n, n)
 			continue
@@ -235,7 +249,7 @@ func (v *Vector) countFloats(w *operators.Worker, step int, set uint64) int64 {
 			}
 		}
 	}
-	return n
+	return read
 }
 
-var _ operators.Source = (*Vector)(nil)
+var _ Scan = (*Vector)(nil)

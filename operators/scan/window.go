@@ -31,7 +31,9 @@ type Window struct {
 type windowWorker struct {
 	loader loader
 	eval   *window.Evaluator
-	sizes  []int64 // running sizes of the series' histograms
+	pos    []window.Positions // where the function over the current series stands in the query
+	uses   []*Use             // that keep the current series
+	sizes  []int64            // running sizes of the series' histograms
 }
 
 // NewWindow applies app to the windows of sel. A smoothed instant selector, which Prometheus leaves out of
@@ -39,6 +41,9 @@ type windowWorker struct {
 func NewWindow(q *operators.Query, sel *Selector, app *window.Application) *Window {
 	sel.schema = operators.NewSchema()
 	sel.StartTimestamps = q.UseStartTimestamps && app.Function.StartTimestamps
+	if app.Spec.Grid.Steps > 0 {
+		sel.Storage.register(sel)
+	}
 	w := &Window{q: q, sel: sel, app: app, schema: sel.schema, counted: app.Function.Name != window.Smooth.Name}
 	if !app.Function.KeepName {
 		relabel := dropMetadata
@@ -129,15 +134,30 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 		}
 		stripStale(in)
 		series = first + row
-		bounds, err := ww.eval.Eval(s.r, in, metric, b.Column(row))
+		ww.choose(s.sel.Uses, series)
+		bounds, err := ww.eval.Eval(s.r, in, metric, ww.pos, b.Column(row))
 		if err != nil {
 			return nil, err
 		}
 		if s.counted {
-			read += s.count(w, ww, in, bounds)
+			read += s.count(w, ww, in, bounds) * int64(len(ww.uses))
 		}
 	}
-	return b, s.q.ConsumeSamples(read * int64(max(1, len(s.sel.Scopes))))
+	return b, s.q.ConsumeSamples(read)
+}
+
+// choose finds the uses that keep a series.
+func (ww *windowWorker) choose(uses []*Use, series int) {
+	ww.uses, ww.pos = ww.uses[:0], ww.pos[:0]
+	for _, u := range uses {
+		if !u.has(series) {
+			continue
+		}
+		ww.uses = append(ww.uses, u)
+		if u.Pos != nil {
+			ww.pos = append(ww.pos, *u.Pos)
+		}
+	}
 }
 
 // count counts the samples of the windows: all of them at every step, and as read those that no window of an earlier step held.
@@ -152,8 +172,9 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samp
 	ww.sizes = runningSizes(ww.sizes[:0], in.H)
 	all, allRead := int64(0), int64(0)
 	perStep := false
-	for _, scope := range s.sel.Scopes {
-		perStep = perStep || scope.Counts(w).PerStep || scope.Counts(w).From > s.r.From
+	for _, u := range ww.uses {
+		c := u.Scope.Counts(w)
+		perStep = perStep || c.PerStep || c.From > s.r.From
 	}
 	for i := range b.Lo {
 		total := int64(b.Hi[i] - b.Lo[i])
@@ -176,16 +197,16 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samp
 		all += total
 		allRead += read
 		if perStep {
-			for _, scope := range s.sel.Scopes {
-				if c := scope.Counts(w); s.r.From+i >= c.From {
+			for _, u := range ww.uses {
+				if c := u.Scope.Counts(w); s.r.From+i >= c.From {
 					c.Add(s.r.From+i, total, read)
 				}
 			}
 		}
 	}
 	if !perStep {
-		for _, scope := range s.sel.Scopes {
-			scope.Counts(w).Add(0, all, allRead)
+		for _, u := range ww.uses {
+			u.Scope.Counts(w).Add(0, all, allRead)
 		}
 	}
 	return allRead
@@ -203,6 +224,6 @@ func runningSizes(dst []int64, hs []*histogram.FloatHistogram) []int64 {
 }
 
 var (
-	_ operators.Source = (*Window)(nil)
-	_ operators.Sink   = (*Window)(nil)
+	_ Scan           = (*Window)(nil)
+	_ operators.Sink = (*Window)(nil)
 )

@@ -26,6 +26,7 @@ type Window struct {
 	in    *operators.Schema
 	inner operators.Grid
 	app   *window.Application
+	pos   []window.Positions
 
 	params  []*operators.Scalar
 	schema  *operators.Schema
@@ -38,9 +39,9 @@ type worker struct {
 	samples operators.Samples
 }
 
-// NewWindow applies app to the windows of in, whose steps are those of inner.
-func NewWindow(q *operators.Query, in *operators.Schema, inner operators.Grid, app *window.Application) *Window {
-	s := &Window{q: q, in: in, inner: inner, app: app, schema: in}
+// NewWindow applies app to the windows of in, whose steps are those of inner. pos is where in the query.
+func NewWindow(q *operators.Query, in *operators.Schema, inner operators.Grid, app *window.Application, pos window.Positions) *Window {
+	s := &Window{q: q, in: in, inner: inner, app: app, pos: []window.Positions{pos}, schema: in}
 	if !app.Function.KeepName {
 		relabel := func(l labels.Labels) labels.Labels { return l.DropReserved(schema.IsMetadataLabel) }
 		if q.DelayedNameRemoval {
@@ -139,7 +140,7 @@ func (s *Window) Process(w *operators.Worker, b *operators.Batch) (*operators.Ba
 		}
 		series = b.First + row
 		s.samples(&ww.samples, b, row)
-		if _, err := ww.eval.Eval(s.r, &ww.samples, metric, out.Column(row)); err != nil {
+		if _, err := ww.eval.Eval(s.r, &ww.samples, metric, s.pos, out.Column(row)); err != nil {
 			return nil, err
 		}
 	}

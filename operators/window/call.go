@@ -30,7 +30,8 @@ type Call struct {
 	// asked only when an annotation may need them.
 	Metric func() labels.Labels
 	Query  *operators.Query // takes the annotations
-	Pos    Positions
+	// Pos are the places of the function in the query: several where equal calls are evaluated as one.
+	Pos []Positions
 }
 
 // Kernel evaluates a function. It holds scratch space, so every worker needs one of its own; it
@@ -80,12 +81,24 @@ const (
 	noteStartTimeOverlap // counted by window: see overlapWarning
 )
 
-// annotate adds the annotations of a set at a position of the query.
-func (c *Call) annotate(n notes, pos posrange.PositionRange) {
+// place is one of the places that Positions has.
+type place func(Positions) posrange.PositionRange
+
+func firstArg(p Positions) posrange.PositionRange { return p.First }
+func allArgs(p Positions) posrange.PositionRange { return p.All }
+
+// annotate adds the annotations of a set, at a place of each call that this one stands for.
+func (c *Call) annotate(n notes, at place) {
 	if n == 0 {
 		return
 	}
 	name := c.Metric().Get(labels.MetricName)
+	for _, p := range c.Pos {
+		c.annotateAt(n, name, at(p))
+	}
+}
+
+func (c *Call) annotateAt(n notes, name string, pos posrange.PositionRange) {
 	for bit := notes(1); bit <= n; bit <<= 1 {
 		switch n & bit {
 		case noteMixedFloatsHistograms:

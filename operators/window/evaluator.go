@@ -19,7 +19,6 @@ type Application struct {
 	Function Function
 	Spec     Spec
 	Params   []*operators.Scalar // without the matrix argument
-	Pos      Positions
 	Query    *operators.Query
 }
 
@@ -34,15 +33,15 @@ type Evaluator struct {
 // NewEvaluator makes an evaluator for one worker.
 func (a *Application) NewEvaluator() *Evaluator {
 	e := &Evaluator{app: a, kernel: a.Function.NewKernel()}
-	e.call = Call{Spec: &a.Spec, Params: a.Params, Query: a.Query, Pos: a.Pos}
+	e.call = Call{Spec: &a.Spec, Params: a.Params, Query: a.Query}
 	return e
 }
 
 // Eval evaluates the function at the steps r over a series' samples, which hold no stale markers,
-// into an empty column. The bounds are valid until the next call.
-func (e *Evaluator) Eval(r operators.StepRange, in *operators.Samples, metric func() labels.Labels, out operators.Column) (*Bounds, error) {
+// into an empty column. Annotations go to all the places pos of the query. The bounds are valid until the next call.
+func (e *Evaluator) Eval(r operators.StepRange, in *operators.Samples, metric func() labels.Labels, pos []Positions, out operators.Column) (*Bounds, error) {
 	e.app.Spec.Bounds(r, in, &e.bounds)
-	e.call.Steps, e.call.In, e.call.Bounds, e.call.Metric = r, in, &e.bounds, metric
+	e.call.Steps, e.call.In, e.call.Bounds, e.call.Metric, e.call.Pos = r, in, &e.bounds, metric, pos
 	if err := e.kernel.Run(&e.call, out); err != nil {
 		return nil, err
 	}
@@ -65,7 +64,9 @@ func (e *Evaluator) noteNonCounter(out operators.Column) {
 		switch kind := metric.Get(model.MetricTypeLabel); kind {
 		case string(model.MetricTypeCounter), string(model.MetricTypeHistogram):
 		default:
-			e.app.Query.Annotate(annotations.NewPossibleNonCounterLabelInfo(name, kind, e.app.Pos.First))
+			for _, p := range e.call.Pos {
+				e.app.Query.Annotate(annotations.NewPossibleNonCounterLabelInfo(name, kind, p.First))
+			}
 		}
 		return
 	}
@@ -74,7 +75,9 @@ func (e *Evaluator) noteNonCounter(out operators.Column) {
 			return
 		}
 	}
-	e.app.Query.Annotate(annotations.NewPossibleNonCounterInfo(name, e.app.Pos.First))
+	for _, p := range e.call.Pos {
+		e.app.Query.Annotate(annotations.NewPossibleNonCounterInfo(name, p.First))
+	}
 }
 
 func hasFloat(c operators.Column) bool {

@@ -57,7 +57,7 @@ func (k *extreme) Run(c *Call, out operators.Column) error {
 			out.SetFloat(i, f[found])
 		}
 	}
-	c.annotate(seen, c.Pos.First)
+	c.annotate(seen, firstArg)
 	return nil
 }
 

@@ -56,7 +56,7 @@ func (k *instantRate) Run(c *Call, out operators.Column) error {
 			}
 		}
 	}
-	c.annotate(seen, c.Pos.All)
+	c.annotate(seen, allArgs)
 	return nil
 }
 

@@ -53,7 +53,9 @@ func (w *floatWindow) strategy() int {
 		return int(s)
 	}
 	if w.bad.add(s) {
-		w.call.Query.Annotate(annotations.NewInvalidIntegralStrategyWarning(s, w.call.Pos.Second))
+		for _, p := range w.call.Pos {
+			w.call.Query.Annotate(annotations.NewInvalidIntegralStrategyWarning(s, p.Second))
+		}
 	}
 	return trapezoidal
 }

@@ -32,11 +32,13 @@ func (k *quantile) Run(c *Call, out operators.Column) error {
 		}
 		q := c.param(0, i)
 		if !(q >= 0 && q <= 1) && bad.add(q) {
-			c.Query.Annotate(annotations.NewInvalidQuantileWarning(q, c.Pos.First))
+			for _, p := range c.Pos {
+				c.Query.Annotate(annotations.NewInvalidQuantileWarning(q, p.First))
+			}
 		}
 		out.SetFloat(i, quantileOf(q, k.w.move(c.In.F, lo, hi)))
 	}
-	c.annotate(seen, c.Pos.First)
+	c.annotate(seen, firstArg)
 	return nil
 }
 
@@ -85,7 +87,7 @@ func (k *deviation) Run(c *Call, out operators.Column) error {
 		}
 		out.SetFloat(i, k.of(sorted))
 	}
-	c.annotate(seen, c.Pos.First)
+	c.annotate(seen, firstArg)
 	return nil
 }
 

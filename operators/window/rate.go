@@ -51,9 +51,11 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 	if err != nil {
 		return err
 	}
-	c.annotate(seen&^noteStartTimeOverlap, c.Pos.First)
+	c.annotate(seen&^noteStartTimeOverlap, firstArg)
 	if k.overlapped > 0 {
-		c.Query.Annotate(overlapWarning(c.Metric().Get(labels.MetricName), c.Pos.First, k.overlapped))
+		for _, p := range c.Pos {
+			c.Query.Annotate(overlapWarning(c.Metric().Get(labels.MetricName), p.First, k.overlapped))
+		}
 	}
 	return nil
 }

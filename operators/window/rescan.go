@@ -65,7 +65,7 @@ func (k *rescan) Run(c *Call, out operators.Column) error {
 		out.SetFloat(i, value)
 	}
 	*w = floatWindow{}
-	c.annotate(seen, c.Pos.First)
+	c.annotate(seen, firstArg)
 	return nil
 }
 

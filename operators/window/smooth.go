@@ -49,7 +49,7 @@ func (*smooth) Run(c *Call, out operators.Column) error {
 			out.SetFloat(i, in.F[p-1])
 		}
 	}
-	c.annotate(seen, c.Pos.First)
+	c.annotate(seen, firstArg)
 	return nil
 }
 

@@ -60,7 +60,7 @@ func (k *sum) Run(c *Call, out operators.Column) error {
 		}
 		out.SetFloat(i, k.inOrder(f[lo:hi]))
 	}
-	c.annotate(seen, c.Pos.First)
+	c.annotate(seen, firstArg)
 	return nil
 }
 

@@ -1,0 +1,63 @@
+# Everything here needs Go, make, git and a POSIX shell, nothing else. `make` alone lists the targets.
+
+.POSIX:
+
+GO       = go
+FUZZTIME = 1m
+QUERIES  = 100000
+SEED     = 1
+CACHE    = .cache
+STAGE    = sh tools/stage.sh
+TOOL     = $(GO) tool -modfile=tools.mod
+# What `make run` passes on to the demo: make run ARGS='--series 20000'
+ARGS     =
+
+help: ## list the targets
+	@echo 'Stride: a columnar PromQL engine'
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+build: ## build bin/stride
+	$(GO) build -o bin/stride ./cmd/stride
+
+run: build ## build the command, make sample data (kept in .cache/demo) and run queries on it
+	bin/stride demo --cache $(CACHE)/demo $(ARGS)
+
+test: ## run every check and test: vet, lint, unit, suite
+	@$(STAGE) vet   $(GO) vet ./...
+	@$(STAGE) lint  $(MAKE) -s staticcheck
+	@$(STAGE) api   $(MAKE) -s api
+	@$(STAGE) unit  $(MAKE) -s unit
+	@$(STAGE) suite $(MAKE) -s suite
+
+lint: ## run vet and staticcheck, and show what a change breaks for users of the packages
+	$(GO) vet ./...
+	@$(MAKE) -s staticcheck api
+
+staticcheck: ## run staticcheck alone
+	$(TOOL) staticcheck ./...
+
+api: ## compare the exported names with the last release, or what a branch started from
+	@TOOL='$(TOOL)' GO='$(GO)' sh tools/apidiff.sh
+
+unit: ## run all tests but Prometheus' test suite
+	@GO='$(GO)' sh tools/gotest.sh -skip '^TestBuiltinSuite' ./...
+
+suite: ## run Prometheus' test suite in all modes
+	@GO='$(GO)' sh tools/suite.sh
+
+race: ## run the tests under the race detector
+	@GO='$(GO)' sh tools/gotest.sh -race -short -timeout 12m -skip '^TestBuiltinSuite' ./...
+
+fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
+	$(GO) test ./engine -run '^$$' -fuzz '^FuzzQuery$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR2$$' -fuzztime $(FUZZTIME)
+
+differential: ## compare QUERIES generated queries with Prometheus, from SEED on
+	$(GO) test ./engine -run '^TestDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
+
+clean: ## remove what was built and the sample data
+	rm -rf bin $(CACHE)
+
+.PHONY: help build run test lint staticcheck api unit suite race fuzz differential clean

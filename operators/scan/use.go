@@ -1,0 +1,84 @@
+package scan
+
+import (
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/window"
+)
+
+// Use is a selector of the query as written that a scan stands for. Equal selectors, and ones that
+// are narrower than another, are read once; each counts its own samples and has its own
+// annotations.
+type Use struct {
+	// Scope counts the samples.
+	Scope *operators.Scope
+	// Filter is what the use keeps of the scan's series; nil keeps all.
+	Filter []*labels.Matcher
+	// Pos is the place of the range function in the query; nil where an equal function was annotated
+	// already, or where there is none.
+	Pos *window.Positions
+
+	series int    // series counted
+	mask   []bool // by series; nil without Filter
+	// once holds the labels of the series counted where the same ones are selected repeatedly; else nil.
+	once map[string]struct{}
+}
+
+func (u *Use) keeps(l labels.Labels) bool {
+	for _, m := range u.Filter {
+		if !m.Matches(l.Get(m.Name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// add takes the series with the next index in, if the use keeps it.
+func (u *Use) add(series int, l labels.Labels) {
+	keep := u.keeps(l)
+	if u.Filter != nil {
+		for len(u.mask) <= series {
+			u.mask = append(u.mask, false)
+		}
+		u.mask[series] = keep
+	}
+	if keep && u.once != nil {
+		key := string(l.Bytes(nil))
+		if _, again := u.once[key]; again {
+			return
+		}
+		u.once[key] = struct{}{}
+	}
+	if keep {
+		u.series++
+	}
+}
+
+// has tells whether the use keeps a series of the scan.
+func (u *Use) has(series int) bool { return u.mask == nil || u.mask[series] }
+
+// Scan is a leaf that selectors of the query can share.
+type Scan interface {
+	operators.Source
+	// AddUse makes the scan stand for one more selector, before Bind.
+	AddUse(u *Use)
+	// Again counts for one more selector that is equal to the first.
+	Again(s *operators.Scope)
+}
+
+// AddUse implements Scan.
+func (v *Vector) AddUse(u *Use) { v.sel.Uses = append(v.sel.Uses, u) }
+
+// Again implements Scan.
+func (v *Vector) Again(s *operators.Scope) {
+	v.AddUse(&Use{Scope: s, Filter: v.sel.Uses[0].Filter})
+}
+
+// AddUse implements Scan.
+func (s *Window) AddUse(u *Use) { s.sel.Uses = append(s.sel.Uses, u) }
+
+// Again implements Scan.
+func (s *Window) Again(scope *operators.Scope) {
+	s.AddUse(&Use{Scope: scope, Filter: s.sel.Uses[0].Filter})
+}
