@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -93,7 +94,7 @@ func withStartTimestamps(o *tsdb.Options) {
 const (
 	encodingInterval = 15_000
 	encodingSamples  = 480
-	encodingStart    = 1_700_000_000_000
+	encodingStart    = 1_699_999_200_000 // a full hour, and so is the middle: no chunk of the head reaches back into the block
 	encodingMiddle   = encodingStart + encodingSamples/2*encodingInterval
 	encodingEnd      = encodingStart + encodingSamples*encodingInterval
 )
@@ -189,7 +190,7 @@ func TestEncodings(t *testing.T) {
 			if c.kind == "float" {
 				queries = floatQueries
 			}
-			st := teststorage.New(t, c.options)
+			st := teststorage.New(t, c.options, func(o *tsdb.Options) { o.MinBlockDuration = time.Hour.Milliseconds() })
 			appendKinds(t, st, c.kind, 0, encodingSamples)
 			require.NoError(t, st.CompactHead(tsdb.NewRangeHead(st.Head(), encodingStart, encodingMiddle-1)))
 			require.Len(t, st.Blocks(), 1)

@@ -7,10 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/timestamp"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/engine"
@@ -34,12 +37,13 @@ func storageOpts() promql.EngineOpts {
 
 // storageModes are the ways to read a storage.
 var storageModes = []struct {
-	name string
-	set  func(*engine.Opts)
+	name    string
+	samples bool // through sample iterators
+	set     func(*engine.Opts)
 }{
-	{"default", func(*engine.Opts) {}},
-	{"workers=4,batch=1x3", func(o *engine.Opts) { o.Workers, o.BatchSeries, o.BatchSteps = 4, 1, 3 }},
-	{"chunk-access=off", func(o *engine.Opts) { o.Workers, o.DisableChunkAccess = 2, true }},
+	{"default", false, func(*engine.Opts) {}},
+	{"workers=4,batch=1x3", false, func(o *engine.Opts) { o.Workers, o.BatchSeries, o.BatchSteps = 4, 1, 3 }},
+	{"chunk-access=off", true, func(o *engine.Opts) { o.Workers, o.DisableChunkAccess = 2, true }},
 }
 
 // storageEngine makes an engine that reads storages in the i-th mode.
@@ -137,3 +141,17 @@ func appendFloats(t testing.TB, app storage.AppenderV2, name string, start, inte
 
 // samplesOnly is a storage without chunk queriers.
 type samplesOnly struct{ storage.Queryable }
+
+// floatSample is a sample of a storage.NewListSeries.
+type floatSample struct {
+	t int64
+	f float64
+}
+
+func (s floatSample) T() int64                      { return s.t }
+func (s floatSample) ST() int64                     { return 0 }
+func (s floatSample) F() float64                    { return s.f }
+func (s floatSample) H() *histogram.Histogram       { return nil }
+func (s floatSample) FH() *histogram.FloatHistogram { return nil }
+func (s floatSample) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
+func (s floatSample) Copy() chunks.Sample           { return s }

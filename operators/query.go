@@ -40,6 +40,7 @@ type Query struct {
 
 	parent *Query // of an operator's account
 	name   string // of the operator
+	order  int    // of the operator in Prometheus' evaluation
 
 	held, peak       atomic.Int64
 	series, read     atomic.Int64
@@ -47,6 +48,7 @@ type Query struct {
 
 	mu          sync.Mutex
 	annotations annotations.Annotations
+	orders      map[string]int // order of the operator that an annotation is of
 }
 
 // morselPoints is the aim for the number of positions in a batch: 256 KiB of values, so that
@@ -78,15 +80,35 @@ func (q *Query) Account() *Query {
 // SetName says whose account it is, for errors.
 func (q *Query) SetName(operator string) { q.name = operator }
 
+// SetOrder gives the account its operator's place in Prometheus' evaluation order. Of equal annotations
+// at different places of the query the last one stays.
+func (q *Query) SetOrder(order int) { q.order = order }
+
 // Annotate adds an annotation (or merges it with an equal one).
 func (q *Query) Annotate(err error) {
-	if q.parent != nil {
-		q.parent.Annotate(err)
+	root := q
+	for root.parent != nil {
+		root = root.parent
+	}
+	root.annotate(err, q.order)
+}
+
+func (q *Query) annotate(err error, order int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := err.Error()
+	if prev, ok := q.annotations[key]; ok && q.orders[key] > order {
+		var later annotations.Annotations
+		later.Add(err)
+		later.Add(prev)
+		q.annotations[key] = later[key]
 		return
 	}
-	q.mu.Lock()
 	q.annotations.Add(err)
-	q.mu.Unlock()
+	if q.orders == nil {
+		q.orders = map[string]int{}
+	}
+	q.orders[key] = order
 }
 
 // AnnotateAll adds several annotations.

@@ -43,7 +43,25 @@ func build(lp *logicalplan.Plan, opts Options, share bool) (*Plan, error) {
 	if err := b.root(lp.Root, c); err != nil {
 		return nil, err
 	}
+	if b.plan.root != nil {
+		b.plan.root.number(new(int), map[*node]bool{})
+	}
 	return b.plan, b.plan.checkOrder()
+}
+
+// number tells the accounts their operators' order in Prometheus' evaluation, which is that of the inputs.
+func (n *node) number(next *int, seen map[*node]bool) {
+	if seen[n] {
+		return
+	}
+	seen[n] = true
+	for _, in := range n.inputs {
+		in.number(next, seen)
+	}
+	*next++
+	if n.account != nil {
+		n.account.SetOrder(*next)
+	}
 }
 
 type builder struct {

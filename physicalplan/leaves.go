@@ -105,7 +105,7 @@ func (b *builder) spec(n *logicalplan.VectorSelector, width time.Duration, c pla
 
 func (b *builder) vectorSelector(n *logicalplan.VectorSelector, c place) *node {
 	if n.Smoothed {
-		app := &window.Application{Function: window.Smooth, Spec: b.spec(n, 0, c), Query: b.q}
+		app := &window.Application{Function: window.Smooth, Spec: b.spec(n, 0, c)}
 		app.Spec.Anchored, app.Spec.Fixed = false, false
 		return b.windows(n, app, c, window.Positions{First: n.Pos()}, nil)
 	}
@@ -119,7 +119,8 @@ func (b *builder) vectorSelector(n *logicalplan.VectorSelector, c place) *node {
 func (b *builder) windows(n *logicalplan.VectorSelector, app *window.Application, c place, pos window.Positions, params []*node) *node {
 	u := use(n, c, &pos)
 	return b.leaf(n, app, c, u, func() *node {
-		return b.add(scan.NewWindow(b.account(), b.selector(n, u), app), c.grid, params...)
+		app.Query = b.account()
+		return b.add(scan.NewWindow(app.Query, b.selector(n, u), app), c.grid, params...)
 	})
 }
 
@@ -136,7 +137,7 @@ func (b *builder) timestamps(n *logicalplan.VectorSelector, kind scan.Kind, c pl
 
 // rangeFunction is a function over a matrix selector or a subquery.
 func (b *builder) rangeFunction(f window.Function, n *logicalplan.Call, c place) (*node, error) {
-	app := &window.Application{Function: f, Query: b.q}
+	app := &window.Application{Function: f}
 	var (
 		matrix logicalplan.Node
 		params []logicalplan.Node
@@ -202,6 +203,7 @@ func (b *builder) subquery(n *logicalplan.Subquery, app *window.Application, pos
 		app.Spec.Fixed = true
 		app.Spec.Offset += c.grid.Start - *n.Timestamp
 	}
-	op := subquery.NewWindow(b.account(), in.op.Schema(), inner.grid, app, pos)
+	app.Query = b.account()
+	op := subquery.NewWindow(app.Query, in.op.Schema(), inner.grid, app, pos)
 	return b.add(op, c.grid, append([]*node{in}, params...)...), nil
 }

@@ -39,6 +39,7 @@ type sink struct {
 	op      operators.Sink
 	input   int
 	rows    bool // whole rows: a single segment
+	steps   int  // in a batch
 	tickets []int
 }
 
@@ -78,7 +79,7 @@ func (p *pipeline) arrange(n *node) (*flow, error) {
 			f.stages = append(f.stages, &stage{node: e.to, op: e.to.op.(operators.Stage), next: next})
 			continue
 		}
-		s := &sink{node: e.to, op: e.to.op.(operators.Sink), input: e.input, rows: e.to.op.Takes(e.input) == operators.FoldRows}
+		s := &sink{node: e.to, op: e.to.op.(operators.Sink), input: e.input, rows: e.to.op.Takes(e.input) == operators.FoldRows, steps: n.open.Len()}
 		f.sinks = append(f.sinks, s)
 		p.sinks = append(p.sinks, s)
 	}
@@ -104,15 +105,12 @@ const segmentSteps = 64
 
 // run carries all morsels through the pipeline and finishes its sinks' inputs.
 func (p *pipeline) run(ctx context.Context, d *driver) error {
-	segments := 1
-	if d.query.Workers > 1 {
-		segments = max(1, min(2*d.query.Workers, p.source.open.Len()/segmentSteps))
-	}
 	for _, s := range p.sinks {
-		s.tickets = make([]int, segments)
-		if s.rows {
-			s.tickets = make([]int, 1)
+		segments := 1
+		if d.query.Workers > 1 && !s.rows {
+			segments = max(1, min(2*d.query.Workers, s.steps/segmentSteps))
 		}
+		s.tickets = make([]int, segments)
 	}
 	r := newRun(d.query, p.src.Morsels())
 	r.carry = func(w *operators.Worker, m int) error { return p.morsel(r, w, m) }

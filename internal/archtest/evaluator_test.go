@@ -24,7 +24,7 @@ var evaluators = map[string]bool{
 
 // testsOnly are packages for tests that are no _test.go files because several packages' tests use them. They
 // hold Prometheus as the reference; TestImports sees that no product code imports them.
-var testsOnly = []string{"internal/difftest"}
+var testsOnly = []string{"internal/difftest", "operators/operatortest"}
 
 // evaluatorUses are the places in f that reach Prometheus' evaluator.
 func evaluatorUses(f *ast.File) []ast.Node {

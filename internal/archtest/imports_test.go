@@ -24,15 +24,16 @@ var mayImport = map[string][]string{
 	"logicalplan": {},
 
 	// How to compute. It knows nothing of plans; the families know each other only where one is fused into another.
-	"operators":           {"internal/bitmap"},
-	"operators/aggregate": {"internal/bitmap"},
-	"operators/binary":    {"internal/bitmap"},
-	"operators/exchange":  {"internal/bitmap"},
-	"operators/function":  {"internal/bitmap"},
-	"operators/result":    {"internal/bitmap"},
-	"operators/scan":      {"internal/bitmap", "internal/chunkdecode", "operators/window"},
-	"operators/subquery":  {"internal/bitmap", "operators/window"},
-	"operators/window":    {"internal/bitmap"},
+	"operators":              {"internal/bitmap"},
+	"operators/aggregate":    {"internal/bitmap"},
+	"operators/binary":       {"internal/bitmap"},
+	"operators/exchange":     {"internal/bitmap"},
+	"operators/function":     {"internal/bitmap"},
+	"operators/operatortest": {"internal/bitmap"},
+	"operators/result":       {"internal/bitmap"},
+	"operators/scan":         {"internal/bitmap", "internal/chunkdecode", "operators/window"},
+	"operators/subquery":     {"internal/bitmap", "operators/window"},
+	"operators/window":       {"internal/bitmap"},
 
 	// The only package that knows both.
 	"physicalplan": {"logicalplan", "operators/..."},

@@ -34,7 +34,7 @@ var groupings = []string{"", " by (g)", " by (z, g, g)", " by (i, __name__)", " 
 func forAll(t *testing.T, f func(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, grouping string, steps int)) {
 	for name, c := range contents {
 		t.Run(name, func(t *testing.T) {
-			for seed := range 6 {
+			for seed := range operatortest.Rounds(3) {
 				rnd := rand.New(rand.NewSource(int64(seed)))
 				steps := []int{1, 1, 2, 5, 70, 130}[rnd.Intn(6)]
 				rows := randomRows(rnd, 1+rnd.Intn(20), steps, c)
@@ -107,7 +107,7 @@ func TestCountValues(t *testing.T) {
 
 // Where only some series have DropName, that of a group is settled by its last step.
 func TestDropName(t *testing.T) {
-	for seed := range 40 {
+	for seed := range operatortest.Rounds(30) {
 		rnd := rand.New(rand.NewSource(int64(seed)))
 		steps := []int{1, 3, 70}[rnd.Intn(3)]
 		c := content{floats: fewValues, holes: 0.6}

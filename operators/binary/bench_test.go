@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 // benchmarkInput is the batches of n series with samples at all steps.
@@ -38,7 +39,7 @@ func BenchmarkVectorVector(b *testing.B) {
 		for _, op := range []parser.ItemType{parser.MUL, parser.GTR} {
 			b.Run(fmt.Sprintf("%s/steps=%d", op, steps), func(b *testing.B) {
 				const n = 5000
-				grid := operators.NewGrid(0, int64(steps-1)*interval, interval)
+				grid := operatortest.Grid(steps)
 				l, left := benchmarkInput("l", n, steps)
 				r, right := benchmarkInput("r", n, steps)
 				w := &operators.Worker{}

@@ -1,106 +1,15 @@
 package binary
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand"
-	"slices"
-	"testing"
-	"time"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
-	"github.com/prometheus/prometheus/util/annotations"
-	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/operators/operatortest"
 )
-
-// interval is the distance of steps and of samples: with a shorter lookback, a step sees exactly
-// the sample at its time.
-const interval = 60_000
-
-// value is a sample or, with present unset, a hole.
-type value struct {
-	present bool
-	f       float64
-	h       *histogram.FloatHistogram
-}
-
-// row is a series with a value for each step.
-type row struct {
-	labels labels.Labels
-	values []value
-}
-
-func (r row) empty() bool {
-	return !slices.ContainsFunc(r.values, func(v value) bool { return v.present })
-}
-
-// sample implements chunks.Sample.
-type sample struct {
-	t int64
-	v value
-}
-
-func (s sample) T() int64                      { return s.t }
-func (sample) ST() int64                       { return 0 }
-func (s sample) F() float64                    { return s.v.f }
-func (sample) H() *histogram.Histogram         { return nil }
-func (s sample) FH() *histogram.FloatHistogram { return s.v.h }
-func (s sample) Copy() chunks.Sample           { return s }
-func (s sample) Type() chunkenc.ValueType {
-	if s.v.h != nil {
-		return chunkenc.ValFloatHistogram
-	}
-	return chunkenc.ValFloat
-}
-
-// memory is a storage of rows that answers in their order.
-type memory []row
-
-func (m memory) Querier(int64, int64) (storage.Querier, error) { return querier{m}, nil }
-
-type querier struct{ m memory }
-
-func (q querier) Select(_ context.Context, _ bool, _ *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
-	set := &seriesSet{at: -1}
-	for _, r := range q.m {
-		if !slices.ContainsFunc(ms, func(m *labels.Matcher) bool { return !m.Matches(r.labels.Get(m.Name)) }) {
-			var samples []chunks.Sample
-			for i, v := range r.values {
-				if v.present {
-					samples = append(samples, sample{int64(i) * interval, v})
-				}
-			}
-			set.series = append(set.series, storage.NewListSeries(r.labels, samples))
-		}
-	}
-	return set
-}
-
-func (querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-
-func (querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, nil
-}
-func (querier) Close() error { return nil }
-
-type seriesSet struct {
-	series []*storage.SeriesEntry
-	at     int
-}
-
-func (s *seriesSet) Next() bool                      { s.at++; return s.at < len(s.series) }
-func (s *seriesSet) At() storage.Series              { return s.series[s.at] }
-func (*seriesSet) Err() error                        { return nil }
-func (*seriesSet) Warnings() annotations.Annotations { return nil }
 
 // profile says what kind of data to make.
 type profile struct {
@@ -113,8 +22,8 @@ type profile struct {
 }
 
 // randomRows makes the series of a side, called name1, name2 and so on.
-func randomRows(rng *rand.Rand, name string, p profile) []row {
-	var rows []row
+func randomRows(rng *rand.Rand, name string, p profile) []operatortest.Series {
+	var rows []operatortest.Series
 	seen := map[string]bool{}
 	for range p.series {
 		lb := labels.NewBuilder(labels.EmptyLabels())
@@ -146,7 +55,7 @@ func randomRows(rng *rand.Rand, name string, p profile) []row {
 			continue
 		}
 		seen[key] = true
-		r := row{labels: l, values: make([]value, p.steps)}
+		r := operatortest.NewSeries(l, p.steps)
 		from, to := 0, p.steps
 		if !p.constant && rng.Intn(2) == 0 {
 			from = rng.Intn(p.steps)
@@ -160,9 +69,9 @@ func randomRows(rng *rand.Rand, name string, p profile) []row {
 			switch {
 			case rng.Float64() < holes:
 			case rng.Float64() < p.histograms:
-				r.values[i] = value{present: true, h: randomHistogram(rng, p.invalid)}
+				r.Samples[i] = operatortest.Histogram(randomHistogram(rng, p.invalid))
 			default:
-				r.values[i] = value{present: true, f: randomFloat(rng)}
+				r.Samples[i] = operatortest.Float(randomFloat(rng))
 			}
 		}
 		rows = append(rows, r)
@@ -214,54 +123,4 @@ func randomHistogram(rng *rand.Rand, invalid bool) *histogram.FloatHistogram {
 		h.ZeroThreshold, h.ZeroCount = 0.001, float64(rng.Intn(2))
 	}
 	return h
-}
-
-var promqlParser = parser.NewParser(parser.Options{EnableExperimentalFunctions: true, EnableBinopFillModifiers: true})
-
-// oracle answers a query with Prometheus' own engine over steps 0 to steps-1.
-func oracle(t *testing.T, query string, data memory, steps int, instant, delayed bool) *promql.Result {
-	ng := promql.NewEngine(promql.EngineOpts{
-		MaxSamples:               1e9,
-		Timeout:                  time.Hour,
-		LookbackDelta:            interval / 2 * time.Millisecond,
-		EnableDelayedNameRemoval: delayed,
-		EnableAtModifier:         true,
-		Parser:                   promqlParser,
-	})
-	ctx := context.Background()
-	var (
-		q   promql.Query
-		err error
-	)
-	if instant {
-		q, err = ng.NewInstantQuery(ctx, data, nil, query, time.UnixMilli(0))
-	} else {
-		q, err = ng.NewRangeQuery(ctx, data, nil, query, time.UnixMilli(0), time.UnixMilli(int64(steps-1)*interval), interval*time.Millisecond)
-	}
-	require.NoError(t, err, query)
-	defer q.Close()
-	res := q.Exec(ctx)
-	return &promql.Result{Err: res.Err, Value: copyValue(res.Value), Warnings: res.Warnings}
-}
-
-// copyValue brings every kind of result into a matrix that outlives its query.
-func copyValue(v parser.Value) parser.Value {
-	var out promql.Matrix
-	switch v := v.(type) {
-	case promql.Matrix:
-		for _, s := range v {
-			out = append(out, promql.Series{Metric: s.Metric, Floats: slices.Clone(s.Floats), Histograms: slices.Clone(s.Histograms)})
-		}
-	case promql.Vector:
-		for _, s := range v {
-			if s.H != nil {
-				out = append(out, promql.Series{Metric: s.Metric, Histograms: []promql.HPoint{{T: s.T, H: s.H}}})
-			} else {
-				out = append(out, promql.Series{Metric: s.Metric, Floats: []promql.FPoint{{T: s.T, F: s.F}}})
-			}
-		}
-	case promql.Scalar:
-		out = append(out, promql.Series{Floats: []promql.FPoint{{T: v.T, F: v.V}}})
-	}
-	return out
 }

@@ -8,13 +8,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/operatortest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	selectA = `{__name__=~"a.*"}`
@@ -24,12 +26,13 @@ const (
 // scenario is one query over one set of data.
 type scenario struct {
 	query   string
-	data    memory
+	data    []operatortest.Series
+	inputs  []operatortest.Input
 	steps   int
 	instant bool
 	delayed bool
-	// build makes the operator and its inputs from the query's expression.
-	build func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, grid operators.Grid) (operators.Operator, []*relation)
+	// build makes the operator from the query's expression and the schemas of the inputs.
+	build func(q *operators.Query, e *parser.BinaryExpr, in []*operators.Schema, grid operators.Grid) operators.Operator
 	// merges says that rows of the result with equal labels are left to be merged.
 	merges bool
 	// unordered says that Prometheus takes the operands' series in the random order of a map, so
@@ -46,125 +49,57 @@ type outcome struct {
 
 func (sc scenario) check(t *testing.T, rng *rand.Rand) outcome {
 	t.Helper()
-	expr, err := promqlParser.ParseExpr(sc.query)
+	expr, err := operatortest.Parser.ParseExpr(sc.query)
 	require.NoError(t, err, sc.query)
-	q := &operators.Query{Workers: 3, MorselRows: rng.Intn(4), DelayedNameRemoval: sc.delayed}
-	grid := operators.NewGrid(0, int64(sc.steps-1)*interval, interval)
-	copies := copyHistograms(sc.data)
-
-	op, inputs := sc.build(rng, q, expr.(*parser.BinaryExpr), grid)
-	require.NotEmpty(t, op.Describe())
-	d := &driver{t: t, rng: rng, op: op, inputs: inputs, grid: grid, parallel: rng.Intn(4) == 0}
-	for id := range q.Workers {
-		d.worker = append(d.worker, &operators.Worker{ID: id, Poison: true})
+	msg := fmt.Sprintf("%s instant=%v delayed=%v steps=%d\n%v", sc.query, sc.instant, sc.delayed, sc.steps, sc.data)
+	grid := operatortest.Grid(sc.steps)
+	got, err := operatortest.Check(func(q *operators.Query, in []*operators.Schema) operators.Operator {
+		return sc.build(q, expr.(*parser.BinaryExpr), in, grid)
+	}, operatortest.Options{
+		Steps: sc.steps, Seed: rng.Uint64(), Shapes: 2,
+		Setup: func(q *operators.Query) { q.DelayedNameRemoval = sc.delayed },
+	}, sc.inputs...)
+	require.NoError(t, err, msg)
+	if got.Err == nil {
+		got.Series, got.Err = sc.settle(t, got.Series)
 	}
-	rows, err := d.run()
-	op.Close()
-	requireReleased(t, q, sc.query)
-	if err == nil {
-		for i := range rows {
-			rows[i].labels = op.Schema().Labels(i)
-		}
-		rows, err = sc.settle(t, op.Schema(), rows)
-	}
-	requireUnchanged(t, copies, sc.data)
 
-	want := oracle(t, sc.query, sc.data, sc.steps, sc.instant, sc.delayed)
-	msg := fmt.Sprintf("%s instant=%v delayed=%v steps=%d\n%v", sc.query, sc.instant, sc.delayed, sc.steps, dump(sc.data))
+	want := operatortest.Prometheus(t, sc.data, operatortest.Query{Text: sc.query, Steps: sc.steps, Instant: sc.instant, Delayed: sc.delayed})
 	if want.Err != nil {
-		require.Error(t, err, "want %v\n%s", want.Err, msg)
+		require.Error(t, got.Err, "want %v\n%s", want.Err, msg)
 		if sc.unordered && strings.HasPrefix(want.Err.Error(), "found duplicate") {
-			require.ErrorContains(t, err, "found duplicate", msg)
+			require.ErrorContains(t, got.Err, "found duplicate", msg)
 		} else {
-			require.Equal(t, want.Err.Error(), err.Error(), msg)
+			require.Equal(t, want.Err.Error(), got.Err.Error(), msg)
 		}
 		return outcome{err: want.Err.Error()}
 	}
-	require.NoError(t, err, msg)
-	requireSameMatrix(t, want.Value.(promql.Matrix), matrix(rows, sc.instant), msg)
-	wantWarnings, wantInfos := want.Warnings.AsStrings(sc.query, 0, 0)
-	gotWarnings, gotInfos := q.Annotations().AsStrings(sc.query, 0, 0)
-	require.ElementsMatch(t, wantWarnings, gotWarnings, msg)
-	require.ElementsMatch(t, wantInfos, gotInfos, msg)
-	return outcome{samples: want.Value.(promql.Matrix).TotalSamples(), annotations: len(want.Warnings)}
+	require.NoError(t, got.Err, msg)
+	require.NoError(t, operatortest.Equal(want.Series, got.Series, sc.instant), msg)
+	require.Equal(t, want.Strings(sc.query), got.Strings(sc.query), msg)
+	return outcome{samples: want.Samples(), annotations: len(want.Annotations)}
 }
 
 // settle does to the rows what the rest of a plan would: rows with equal labels are merged, and the
 // metadata labels go that delayed name removal has left.
-func (sc scenario) settle(t *testing.T, s *operators.Schema, rows []row) (_ []row, err error) {
-	drop := map[string]bool{}
-	for i := range rows {
-		drop[rows[i].labels.String()] = s.DropName(i)
-	}
+func (sc scenario) settle(t *testing.T, rows []operatortest.Series) (_ []operatortest.Series, err error) {
 	switch {
 	case sc.steps == 1 && sc.delayed:
 	case sc.merges:
-		if rows, err = mergeEqual(rows); err != nil {
+		if rows, err = operatortest.Merge(rows); err != nil {
 			return nil, err
 		}
 	default:
 		seen := map[string]bool{}
 		for _, r := range rows {
-			require.False(t, seen[r.labels.String()], "two rows %s for %s", r.labels, sc.query)
-			seen[r.labels.String()] = true
+			require.False(t, seen[r.Labels.String()], "two rows %s for %s", r.Labels, sc.query)
+			seen[r.Labels.String()] = true
 		}
 	}
 	if !sc.delayed {
 		return rows, nil
 	}
-	for i := range rows {
-		if drop[rows[i].labels.String()] {
-			rows[i].labels = dropMetadata(rows[i].labels)
-		}
-	}
-	return mergeEqual(rows)
-}
-
-// requireReleased tells whether an operator has given back all that it accounted for.
-func requireReleased(t *testing.T, q *operators.Query, msg string) {
-	q.MaxSamples, q.MemoryBudget = 1, 1
-	require.NoError(t, q.Hold(1), msg)
-	require.Error(t, q.Hold(1), msg)
-	require.NoError(t, q.Grow(1), msg)
-	require.Error(t, q.Grow(1), msg)
-}
-
-func copyHistograms(data memory) map[*histogram.FloatHistogram]*histogram.FloatHistogram {
-	copies := map[*histogram.FloatHistogram]*histogram.FloatHistogram{}
-	for _, r := range data {
-		for _, v := range r.values {
-			if v.h != nil {
-				copies[v.h] = v.h.Copy()
-			}
-		}
-	}
-	return copies
-}
-
-func requireUnchanged(t *testing.T, copies map[*histogram.FloatHistogram]*histogram.FloatHistogram, data memory) {
-	for h, c := range copies {
-		require.Equal(t, c.String(), h.String(), "an input histogram was written to")
-		require.Equal(t, c.CounterResetHint, h.CounterResetHint)
-	}
-}
-
-func dump(data memory) string {
-	var s strings.Builder
-	for _, r := range data {
-		fmt.Fprintf(&s, "%s ", r.labels)
-		for _, v := range r.values {
-			switch {
-			case !v.present:
-				s.WriteString(" _")
-			case v.h != nil:
-				fmt.Fprintf(&s, " H%d", v.h.Schema)
-			default:
-				fmt.Fprintf(&s, " %v", v.f)
-			}
-		}
-		s.WriteString("\n")
-	}
-	return s.String()
+	return operatortest.DropNames(rows)
 }
 
 func randomSteps(rng *rand.Rand) int {
@@ -180,20 +115,25 @@ func randomSteps(rng *rand.Rand) int {
 
 func pick(rng *rand.Rand, of ...string) string { return of[rng.Intn(len(of))] }
 
-// floored is what floor() makes of an operand under delayed name removal; its rows keep their labels.
-func floored(rows []row) []row {
+// operand is a side of an operation: the rows that selector gets or, under delayed name removal now and then, what
+// floor() makes of them, with the labels kept until the end.
+func operand(rng *rand.Rand, selector string, rows []operatortest.Series, delayed bool) (text string, in operatortest.Input, drop bool) {
+	if !delayed || rng.Intn(3) > 0 {
+		return selector, operatortest.Input{Series: rows}, false
+	}
 	rows = slices.Clone(rows)
 	for i := range rows {
-		rows[i].values = slices.Clone(rows[i].values)
-		for k, v := range rows[i].values {
-			if v.h != nil {
-				rows[i].values[k] = value{}
-			} else if v.present {
-				rows[i].values[k].f = math.Floor(v.f)
+		rows[i].DropName = true
+		rows[i].Samples = slices.Clone(rows[i].Samples)
+		for k, x := range rows[i].Samples {
+			if x.H != nil {
+				rows[i].Samples[k] = operatortest.Sample{}
+			} else {
+				rows[i].Samples[k].F = math.Floor(x.F)
 			}
 		}
 	}
-	return rows
+	return "floor(" + selector + ")", operatortest.Input{Series: rows}, true
 }
 
 var elementwiseOps = []string{"+", "-", "*", "/", "%", "^", "atan2", "==", "!=", ">", "<", ">=", "<=", "</", ">/"}
@@ -216,11 +156,7 @@ func randomProfile(rng *rand.Rand, steps int) profile {
 func TestVectorVectorAgainstPrometheus(t *testing.T) {
 	rng := rand.New(rand.NewSource(1))
 	outcomes := map[string]int{}
-	n := 8000
-	if testing.Short() {
-		n = 2000
-	}
-	for range n {
+	for range operatortest.Rounds(2500) {
 		op := elementwiseOps[rng.Intn(len(elementwiseOps))]
 		returnBool := isComparison(op) && rng.Intn(2) == 0
 		text := op
@@ -244,26 +180,18 @@ func TestVectorVectorAgainstPrometheus(t *testing.T) {
 		a := randomRows(rng, "a", p)
 		p.invalid = false
 		b := randomRows(rng, "b", p)
-		left, right := selectA, selectB
-		inA, inB := a, b
-		var dropA, dropB bool
-		if delayed && rng.Intn(3) == 0 {
-			left, inA, dropA = "floor("+selectA+")", floored(a), true
-		}
-		if delayed && rng.Intn(3) == 0 {
-			right, inB, dropB = "floor("+selectB+")", floored(b), true
-		}
+		left, inA, dropA := operand(rng, selectA, a, delayed)
+		right, inB, dropB := operand(rng, selectB, b, delayed)
 		query := left + " " + text + " " + right
-		if _, err := promqlParser.ParseExpr(query); err != nil {
+		if _, err := operatortest.Parser.ParseExpr(query); err != nil {
 			outcomes["not parsed"]++
 			continue
 		}
 		o := scenario{
-			query: query, data: append(slices.Clone(memory(a)), b...), steps: steps, instant: instant, delayed: delayed,
+			query: query, data: append(slices.Clone(a), b...), inputs: []operatortest.Input{inA, inB}, steps: steps, instant: instant, delayed: delayed,
 			unordered: !instant && (dropA || dropB),
-			build: func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, grid operators.Grid) (operators.Operator, []*relation) {
-				l, r := newRelation(rng, inA, dropA), newRelation(rng, inB, dropB)
-				return NewVectorVector(q, e.Op, l.schema, r.schema, e.VectorMatching, e.ReturnBool, grid, grid.Steps > 1, e.PositionRange()), []*relation{l, r}
+			build: func(q *operators.Query, e *parser.BinaryExpr, in []*operators.Schema, grid operators.Grid) operators.Operator {
+				return NewVectorVector(q, e.Op, in[0], in[1], e.VectorMatching, e.ReturnBool, grid, grid.Steps > 1, e.PositionRange())
 			},
 		}.check(t, rng)
 		count(outcomes, o)
@@ -302,7 +230,7 @@ func count(outcomes map[string]int, o outcome) {
 func TestSetOperationsAgainstPrometheus(t *testing.T) {
 	rng := rand.New(rand.NewSource(2))
 	outcomes := map[string]int{}
-	for range 3000 {
+	for range operatortest.Rounds(1000) {
 		text := pick(rng, "and", "or", "unless") + pick(rng, "", " on (x)", " on (x, y)", " on ()", " ignoring (z)", " ignoring (y, z)", " on (__name__)", " ignoring (__name__)")
 		steps := randomSteps(rng)
 		instant := rng.Intn(4) == 0
@@ -312,23 +240,15 @@ func TestSetOperationsAgainstPrometheus(t *testing.T) {
 		delayed := rng.Intn(2) == 0
 		p := randomProfile(rng, steps)
 		a, b := randomRows(rng, "a", p), randomRows(rng, "b", p)
-		left, right := selectA, selectB
-		inA, inB := a, b
-		var dropA, dropB bool
-		if delayed && rng.Intn(3) == 0 {
-			left, inA, dropA = "floor("+selectA+")", floored(a), true
-		}
-		if delayed && rng.Intn(3) == 0 {
-			right, inB, dropB = "floor("+selectB+")", floored(b), true
-		}
+		left, inA, _ := operand(rng, selectA, a, delayed)
+		right, inB, _ := operand(rng, selectB, b, delayed)
 		o := scenario{
-			query: left + " " + text + " " + right, data: append(slices.Clone(memory(a)), b...), steps: steps, instant: instant, delayed: delayed, merges: true,
-			build: func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, grid operators.Grid) (operators.Operator, []*relation) {
-				l, r := newRelation(rng, inA, dropA), newRelation(rng, inB, dropB)
+			query: left + " " + text + " " + right, data: append(slices.Clone(a), b...), inputs: []operatortest.Input{inA, inB}, steps: steps, instant: instant, delayed: delayed, merges: true,
+			build: func(q *operators.Query, e *parser.BinaryExpr, in []*operators.Schema, grid operators.Grid) operators.Operator {
 				if e.Op == parser.LOR {
-					return NewOr(q, l.schema, r.schema, e.VectorMatching, grid), []*relation{l, r}
+					return NewOr(q, in[0], in[1], e.VectorMatching, grid)
 				}
-				return NewSetFilter(q, e.Op, l.schema, r.schema, e.VectorMatching), []*relation{l, r}
+				return NewSetFilter(q, e.Op, in[0], in[1], e.VectorMatching)
 			},
 		}.check(t, rng)
 		count(outcomes, o)
@@ -337,22 +257,32 @@ func TestSetOperationsAgainstPrometheus(t *testing.T) {
 	require.NotZero(t, outcomes["samples"])
 }
 
-// randomScalar is a scalar operand: its text and, unless it is a constant, its row.
-func randomScalar(rng *rand.Rand, steps int) (text string, s *operators.Scalar, values []value) {
+// randomScalar is a scalar operand: its text and, unless it is a constant, an input.
+func randomScalar(rng *rand.Rand, steps int) (text string, constant float64, in *operatortest.Input) {
 	if rng.Intn(2) == 0 {
 		c := float64(rng.Intn(5) - 1)
-		return fmt.Sprintf("(%v)", c), operators.ConstantScalar(c), nil
+		return fmt.Sprintf("(%v)", c), c, nil
 	}
+	var values []float64
 	for i := range steps {
-		values = append(values, value{present: true, f: math.Mod(float64(i)+1, 4)})
+		values = append(values, math.Mod(float64(i)+1, 4))
 	}
-	return "((time() / 60 + 1) % 4)", operators.FoldedScalar(), values
+	folded := operatortest.Scalar(values...)
+	return "((time() / 60 + 1) % 4)", 0, &folded
+}
+
+// scalarOf is the operand of a call of randomScalar, for one operator.
+func scalarOf(constant float64, in *operatortest.Input) *operators.Scalar {
+	if in != nil {
+		return operators.FoldedScalar()
+	}
+	return operators.ConstantScalar(constant)
 }
 
 func TestVectorScalarAgainstPrometheus(t *testing.T) {
 	rng := rand.New(rand.NewSource(3))
 	outcomes := map[string]int{}
-	for range 3000 {
+	for range operatortest.Rounds(1000) {
 		op := elementwiseOps[rng.Intn(len(elementwiseOps))]
 		text := op
 		if isComparison(op) && rng.Intn(2) == 0 {
@@ -370,28 +300,24 @@ func TestVectorScalarAgainstPrometheus(t *testing.T) {
 			p.series = 100
 		}
 		a := randomRows(rng, "a", p)
-		scalarText, scalar, values := randomScalar(rng, steps)
+		scalarText, constant, folded := randomScalar(rng, steps)
 		onLeft := rng.Intn(2) == 0
-		vector, in, drop := selectA, a, false
-		if delayed && rng.Intn(3) == 0 {
-			vector, in, drop = "floor("+selectA+")", floored(a), true
+		vector, in, _ := operand(rng, selectA, a, delayed)
+		inputs := []operatortest.Input{in}
+		if folded != nil {
+			inputs = append(inputs, *folded)
 		}
 		query := vector + " " + text + " " + scalarText
 		if onLeft {
 			query = scalarText + " " + text + " " + vector
 		}
 		o := scenario{
-			query: query, data: a, steps: steps, instant: instant, delayed: delayed, merges: true,
-			build: func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, _ operators.Grid) (operators.Operator, []*relation) {
-				inputs := []*relation{newRelation(rng, in, drop)}
-				v := NewVectorScalar(q, e.Op, inputs[0].schema, scalar, onLeft, e.ReturnBool, e.PositionRange())
-				if values != nil {
-					require.Equal(t, 1, v.ScalarInput())
-					inputs = append(inputs, newRelation(rng, []row{{values: values}}, false))
-				} else {
-					require.Equal(t, -1, v.ScalarInput())
-				}
-				return v, inputs
+			query: query, data: a, inputs: inputs, steps: steps, instant: instant, delayed: delayed, merges: true,
+			build: func(q *operators.Query, e *parser.BinaryExpr, in []*operators.Schema, _ operators.Grid) operators.Operator {
+				v := NewVectorScalar(q, e.Op, in[0], scalarOf(constant, folded), onLeft, e.ReturnBool, e.PositionRange())
+				require.Equal(t, folded != nil, v.ScalarInput() == 1)
+				require.Equal(t, folded == nil, v.ScalarInput() == -1)
+				return v
 			},
 		}.check(t, rng)
 		count(outcomes, o)
@@ -403,25 +329,25 @@ func TestVectorScalarAgainstPrometheus(t *testing.T) {
 
 func TestScalarScalarAgainstPrometheus(t *testing.T) {
 	rng := rand.New(rand.NewSource(4))
-	for range 300 {
+	for range operatortest.Rounds(300) {
 		op := elementwiseOps[rng.Intn(len(elementwiseOps))]
 		text := op
 		if isComparison(op) {
 			text += " bool"
 		}
 		steps := randomSteps(rng)
-		l, lhs, lv := randomScalar(rng, steps)
-		r, rhs, rv := randomScalar(rng, steps)
+		l, lhs, foldedL := randomScalar(rng, steps)
+		r, rhs, foldedR := randomScalar(rng, steps)
+		var inputs []operatortest.Input
+		for _, in := range []*operatortest.Input{foldedL, foldedR} {
+			if in != nil {
+				inputs = append(inputs, *in)
+			}
+		}
 		scenario{
-			query: l + " " + text + " " + r, steps: steps, instant: steps == 1,
-			build: func(rng *rand.Rand, q *operators.Query, e *parser.BinaryExpr, grid operators.Grid) (operators.Operator, []*relation) {
-				var inputs []*relation
-				for _, values := range [][]value{lv, rv} {
-					if values != nil {
-						inputs = append(inputs, newRelation(rng, []row{{values: values}}, false))
-					}
-				}
-				return NewScalarScalar(q, e.Op, lhs, rhs, grid), inputs
+			query: l + " " + text + " " + r, inputs: inputs, steps: steps, instant: steps == 1,
+			build: func(q *operators.Query, e *parser.BinaryExpr, _ []*operators.Schema, grid operators.Grid) operators.Operator {
+				return NewScalarScalar(q, e.Op, scalarOf(lhs, foldedL), scalarOf(rhs, foldedR), grid)
 			},
 		}.check(t, rng)
 	}

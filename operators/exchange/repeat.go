@@ -51,6 +51,9 @@ func (*Repeat) Close() {}
 // Process makes a batch of all steps of the range from one of one step.
 func (o *Repeat) Process(w *operators.Worker, b *operators.Batch) (*operators.Batch, error) {
 	n := o.r.Len()
+	if b.Steps == 0 {
+		return w.Batch(b.First, b.Rows, o.r.From, n), nil // a part that is evaluated at no time
+	}
 	if n == 1 && !b.Shared {
 		b.From = o.r.From
 		return b, nil

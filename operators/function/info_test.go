@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 // storedInfo looks info series up in a storage.
@@ -27,13 +27,13 @@ func (s storedInfo) Select(ctx context.Context, hints storage.SelectHints, match
 	require.NoError(s.t, err)
 	defer func() { _ = q.Close() }()
 	schema := operators.NewSchema()
-	var columns []*column
+	var series []operatortest.Series
 	set := q.Select(ctx, false, &hints, matchers...)
 	for set.Next() {
 		l := set.At().Labels()
 		schema.Append(l, false)
-		c := newColumn(l, r.Len())
-		columns = append(columns, c)
+		times := operatortest.NewSeries(l, r.Len())
+		series = append(series, times)
 		type sample struct {
 			t     int64
 			kind  chunkenc.ValueType
@@ -67,15 +67,15 @@ func (s storedInfo) Select(ctx context.Context, hints storage.SelectHints, match
 			if newest.kind != chunkenc.ValFloat {
 				return nil, nil, fmt.Errorf("this should be an info metric, with float samples: %s", l)
 			}
-			c.f[i], c.hasF[i] = float64(newest.t), true
+			times.Samples[i] = operatortest.Float(float64(newest.t))
 		}
 	}
 	require.NoError(s.t, set.Err())
-	b := operators.NewBatch(0, len(columns), r.From, r.Len())
-	for k, c := range columns {
-		for i := range c.f {
-			if c.hasF[i] {
-				b.SetFloat(b.Pos(k, i), c.f[i])
+	b := operators.NewBatch(0, len(series), r.From, r.Len())
+	for k, times := range series {
+		for i, x := range times.Samples {
+			if x.Present {
+				b.SetFloat(b.Pos(k, i), x.F)
 			}
 		}
 	}
@@ -135,7 +135,7 @@ func TestInfo(t *testing.T) {
 			`info({__name__=~"m|other", version=""})`,
 		} {
 			for delayed := range w.engines {
-				errors[w.oracle(query, evaluation{0, samples * every, every}, delayed).err != nil]++
+				errors[w.oracle(query, evaluation{0, samples * every, every}, delayed).Err != nil]++
 			}
 			w.compare(false, query)
 		}
@@ -171,8 +171,7 @@ func TestInfoSelection(t *testing.T) {
 		{InfoConfig{Start: 1_000_000, End: 1_130_000, Interval: 60_000, Offset: 7000}, 993_000 - lookback + 1, 1_123_000},
 		{InfoConfig{Start: 1_000_000, End: 1_130_000, Interval: 60_000, Offset: 7000, At: &at}, 493_000 - lookback + 1, 493_000},
 	} {
-		q := &operators.Query{Workers: 1, Lookback: lookback}
-		var columns []*column
+		var in operatortest.Input
 		for _, l := range []labels.Labels{
 			labels.FromStrings("__name__", "m", "job", "b", "instance", "2"),
 			labels.FromStrings("__name__", "m", "job", "a.", "instance", "1"),
@@ -182,23 +181,29 @@ func TestInfoSelection(t *testing.T) {
 			labels.FromStrings("__name__", "target_info", "job", "d"),
 			labels.FromStrings("__name__", "absent", "job", "e"),
 		} {
-			x := newColumn(l, 1)
-			x.hasF[0] = l.Get("__name__") != "absent"
-			columns = append(columns, x)
+			x := operatortest.NewSeries(l, 1)
+			x.Samples[0].Present = l.Get("__name__") != "absent"
+			in.Series = append(in.Series, x)
 		}
-		in := newOperand(columns)
-		source := &hintedInfo{}
 		grid := operators.Grid{Start: 1_000_000, Interval: 60_000, Steps: 1}
 		c.config.Matchers = []*labels.Matcher{labels.MustNewMatcher(labels.MatchNotEqual, "x", "y")}
-		op := NewInfo(q, in.schema, grid, c.config, source)
-		_, err := drive(t, rand.New(rand.NewPCG(1, 1)), q, grid, op, []*operand{in})
-		require.NoError(t, err)
+		var sources []*hintedInfo
+		res := operatortest.Run(t, func(q *operators.Query, inputs []*operators.Schema) operators.Operator {
+			source := &hintedInfo{}
+			sources = append(sources, source)
+			return NewInfo(q, inputs[0], grid, c.config, source)
+		}, operatortest.Options{Steps: 1, Setup: func(q *operators.Query) { q.Lookback = lookback }}, in)
+		require.NoError(t, res.Err)
 		h := storage.SelectHints{Start: c.from, End: c.to, Step: 60_000, Func: "info"}
-		require.Equal(t, []storage.SelectHints{h, h, h}, source.hints)
-		require.Equal(t, []string{
+		matchers := []string{
 			`instance="" job=~"c" x!="y" __name__="target_info" `,
 			`instance=~"3" job="" x!="y" __name__="target_info" `,
 			`instance=~"1|2" job=~"a\\.|b" x!="y" __name__="target_info" `,
-		}, source.matchers)
+		}
+		// The first operator was never bound, the last one did not come to its end.
+		for _, source := range sources[1 : len(sources)-1] {
+			require.Equal(t, []storage.SelectHints{h, h, h}, source.hints)
+			require.Equal(t, matchers, source.matchers)
+		}
 	}
 }

@@ -2,12 +2,10 @@ package function
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"regexp"
-	"slices"
 	"testing"
 	"time"
 
@@ -18,11 +16,12 @@ import (
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
-	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/prometheus/prometheus/util/teststorage"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 const (
@@ -31,7 +30,7 @@ const (
 	every    = 60_000
 )
 
-var testParser = parser.NewParser(parser.Options{EnableExperimentalFunctions: true})
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // world is a storage of random samples and Prometheus' engines over it, without and with delayed name removal.
 type world struct {
@@ -52,7 +51,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 			EnableAtModifier:         true,
 			EnableNegativeOffset:     true,
 			EnableDelayedNameRemoval: i == 1,
-			Parser:                   testParser,
+			Parser:                   operatortest.Parser,
 			NoStepSubqueryIntervalFn: func(int64) int64 { return every },
 		})
 		t.Cleanup(func() { _ = w.engines[i].Close() })
@@ -162,15 +161,8 @@ func (w *world) evaluations() []evaluation {
 	}
 }
 
-// result is what a query gives.
-type result struct {
-	columns  []*column // without empty ones
-	warnings []string
-	err      error
-}
-
 // oracle evaluates a query as Prometheus does.
-func (w *world) oracle(query string, e evaluation, delayed int) result {
+func (w *world) oracle(query string, e evaluation, delayed int) operatortest.Result {
 	w.t.Helper()
 	var (
 		q   promql.Query
@@ -185,60 +177,23 @@ func (w *world) oracle(query string, e evaluation, delayed int) result {
 	require.NoError(w.t, err)
 	defer q.Close()
 	res := q.Exec(context.Background())
-	out := result{warnings: texts(res.Warnings, query), err: res.Err}
-	grid := e.grid()
-	switch v := res.Value.(type) {
-	case promql.Scalar:
-		c := newColumn(labels.EmptyLabels(), 1)
-		c.f[0], c.hasF[0] = v.V, true
-		out.columns = append(out.columns, c)
-	case promql.Vector:
-		for _, s := range v {
-			c := newColumn(s.Metric, 1)
-			if c.h[0] = s.H; s.H == nil {
-				c.f[0], c.hasF[0] = s.F, true
-			}
-			out.columns = append(out.columns, c)
-		}
-	case promql.Matrix:
-		for _, s := range v {
-			c := newColumn(s.Metric, grid.Steps)
-			for _, p := range s.Floats {
-				i := (p.T - grid.Start) / grid.Interval
-				c.f[i], c.hasF[i] = p.F, true
-			}
-			for _, p := range s.Histograms {
-				c.h[(p.T-grid.Start)/grid.Interval] = p.H.Copy()
-			}
-			if !c.empty() {
-				out.columns = append(out.columns, c)
-			}
-		}
-	}
-	return out
+	return operatortest.Result{Series: operatortest.Values(res.Value, e.grid()), Annotations: res.Warnings, Err: res.Err}
 }
 
 // Prometheus counts the samples of this annotation wrongly in range queries: it merges its annotations of the
 // steps so far into themselves at each step.
 var overSamples = regexp.MustCompile(`over -?\d+ samples`)
 
-func texts(a annotations.Annotations, query string) []string {
-	warnings, infos := a.AsStrings(query, 0, 0)
-	out := append(warnings, infos...)
-	slices.Sort(out)
-	return out
-}
-
 // ours evaluates a call with this package's operator; its arguments are evaluated by Prometheus.
-func (w *world) ours(query string, e evaluation, delayed int) result {
+func (w *world) ours(query string, e evaluation, delayed int) operatortest.Result {
 	w.t.Helper()
-	expr, err := testParser.ParseExpr(query)
+	expr, err := operatortest.Parser.ParseExpr(query)
 	require.NoError(w.t, err)
-	grid := e.grid()
-	q := &operators.Query{Workers: 2, Lookback: lookback, DelayedNameRemoval: delayed == 1}
-
-	c := call{t: w.t, q: q, grid: grid, ranged: e.ranged(), storage: w.storage, e: e}
-	var args parser.Expressions
+	c := call{t: w.t, grid: e.grid(), storage: w.storage, e: e}
+	var (
+		inputs []operatortest.Input
+		args   parser.Expressions
+	)
 	switch x := expr.(type) {
 	case *parser.Call:
 		c.name, args = x.Func.Name, x.Args
@@ -255,115 +210,80 @@ func (w *world) ours(query string, e evaluation, delayed int) result {
 			c.strings = append(c.strings, a.(*parser.StringLiteral).Val)
 		case a.Type() == parser.ValueTypeScalar:
 			if n, ok := a.(*parser.NumberLiteral); ok && w.rnd.IntN(3) > 0 {
-				c.scalars = append(c.scalars, operators.ConstantScalar(n.Val))
+				c.scalars = append(c.scalars, func() *operators.Scalar { return operators.ConstantScalar(n.Val) })
 				continue
 			}
-			c.scalars = append(c.scalars, operators.FoldedScalar())
-			c.inputs = append(c.inputs, newOperand(w.oracle(a.String(), e, delayed).columns))
+			c.scalars = append(c.scalars, operators.FoldedScalar)
+			inputs = append(inputs, operatortest.Input{Series: w.oracle(a.String(), e, delayed).Series, Scalar: true})
 		default:
 			arg := a.String()
 			if c.name == "absent_over_time" {
 				arg = fmt.Sprintf("present_over_time(%s)", arg)
 			}
-			columns := w.oracle(arg, e, delayed).columns
-			// Series without samples are not there.
-			for k := 0; k <= len(columns); k++ {
-				if w.rnd.IntN(3) == 0 {
-					l := labels.FromStrings("__name__", "nothing", "le", "x", "job", "a", "instance", fmt.Sprint(k))
-					columns = slices.Insert(columns, k, newColumn(l, grid.Steps))
-				}
-			}
 			c.selector, _ = a.(*parser.VectorSelector)
 			if m, ok := a.(*parser.MatrixSelector); ok {
 				c.selector = m.VectorSelector.(*parser.VectorSelector)
 			}
-			c.vector = newOperand(columns)
-			c.inputs = append(c.inputs, c.vector)
+			c.hasVector, c.vector = true, len(inputs)
+			inputs = append(inputs, operatortest.Input{Series: w.oracle(arg, e, delayed).Series})
 		}
 	}
-	var out result
-	op := c.operator()
-	out.columns, out.err = drive(w.t, w.rnd, q, grid, op, c.inputs)
-	out.warnings = texts(q.Annotations(), query)
-	if out.err != nil {
-		return out
+	out := operatortest.Run(w.t, c.operator, operatortest.Options{
+		Steps: c.grid.Steps, Seed: w.rnd.Uint64(), Shapes: 2,
+		Setup: func(q *operators.Query) { q.Lookback, q.DelayedNameRemoval = lookback, delayed == 1 },
+	}, inputs...)
+	switch {
+	case out.Err != nil:
+	case delayed == 1:
+		out.Series, out.Err = operatortest.DropNames(out.Series)
+	default:
+		out.Series, out.Err = operatortest.Merge(out.Series)
 	}
-	out.columns = slices.DeleteFunc(out.columns, (*column).empty)
-	for _, c := range out.columns {
-		if delayed == 1 && c.dropName {
-			c.labels = dropMetadata(c.labels)
-		}
-	}
-	return merge(out, e)
+	return out
 }
 
-// merge does what is not the operators' business: it joins columns with equal labels, or fails, and sorts the
-// result of a range query.
-func merge(r result, e evaluation) result {
-	var merged []*column
-	for _, c := range r.columns {
-		i := slices.IndexFunc(merged, func(m *column) bool { return labels.Equal(m.labels, c.labels) })
-		if i < 0 {
-			merged = append(merged, c)
-			continue
-		}
-		for k := range c.f {
-			if !c.has(k) {
-				continue
-			}
-			if merged[i].has(k) {
-				r.columns, r.err = nil, errors.New("vector cannot contain metrics with the same labelset")
-				return r
-			}
-			merged[i].f[k], merged[i].hasF[k], merged[i].h[k] = c.f[k], c.hasF[k], c.h[k]
-		}
-	}
-	r.columns = merged
-	if e.interval > 0 {
-		sortColumns(r.columns)
-	}
-	return r
-}
-
-func sortColumns(columns []*column) {
-	slices.SortFunc(columns, func(a, b *column) int { return labels.Compare(a.labels, b.labels) })
-}
-
-// call is a function call with its arguments evaluated.
+// call is a call of a function as its operator's constructor needs it.
 type call struct {
 	t         *testing.T
-	q         *operators.Query
-	name      string
-	grid      operators.Grid
-	e         evaluation
-	ranged    bool
-	pos       posrange.PositionRange
-	positions []posrange.PositionRange
 	storage   storage.Queryable
+	e         evaluation
+	grid      operators.Grid
+	name      string
+	pos       posrange.PositionRange
+	positions []posrange.PositionRange // of the arguments
 	strings   []string
-	scalars   []*operators.Scalar
-	vector    *operand
+	scalars   []func() *operators.Scalar
+	hasVector bool
+	vector    int // its input
 	selector  *parser.VectorSelector
 	matchers  []*labels.Matcher
-	inputs    []*operand
 }
 
-func (c call) operator() operators.Operator {
+func (c call) operator(q *operators.Query, inputs []*operators.Schema) operators.Operator {
+	var in *operators.Schema
+	if c.hasVector {
+		in = inputs[c.vector]
+	}
+	var scalars []*operators.Scalar
+	for _, s := range c.scalars {
+		scalars = append(scalars, s())
+	}
+
 	switch c.name {
 	case "-":
-		return NewNegate(c.q, c.vector.schema)
+		return NewNegate(q, in)
 	case "time":
-		return NewTime(c.q, c.grid)
+		return NewTime(q, c.grid)
 	case "pi":
-		return NewPi(c.q)
+		return NewPi(q)
 	case "max_of":
-		return NewMaxOf(c.q, c.scalars[0], c.scalars[1])
+		return NewMaxOf(q, scalars[0], scalars[1])
 	case "min_of":
-		return NewMinOf(c.q, c.scalars[0], c.scalars[1])
+		return NewMinOf(q, scalars[0], scalars[1])
 	case "vector":
-		return NewVector(c.q, c.scalars[0])
+		return NewVector(q, scalars[0])
 	case "scalar":
-		return NewScalar(c.q)
+		return NewScalar(q)
 	case "absent", "absent_over_time":
 		var l labels.Labels
 		if c.selector != nil {
@@ -371,46 +291,46 @@ func (c call) operator() operators.Operator {
 		}
 		return NewAbsent(c.name, l, c.name == "absent_over_time")
 	case "timestamp":
-		return NewTimestamp(c.q, c.vector.schema, c.grid)
+		return NewTimestamp(q, in, c.grid)
 	case "start_timestamp":
-		return NewStartTimestamp(c.q, c.vector.schema)
+		return NewStartTimestamp(q, in)
 	case "label_replace":
-		return NewLabelReplace(c.q, c.vector.schema, c.strings[0], c.strings[1], c.strings[2], c.strings[3])
+		return NewLabelReplace(q, in, c.strings[0], c.strings[1], c.strings[2], c.strings[3])
 	case "label_join":
-		return NewLabelJoin(c.q, c.vector.schema, c.strings[0], c.strings[1], c.strings[2:])
+		return NewLabelJoin(q, in, c.strings[0], c.strings[1], c.strings[2:])
 	case "sort", "sort_desc":
-		return NewSort(c.q, c.vector.schema, SortConfig{Desc: c.name == "sort_desc", Pos: c.pos}, c.ranged)
+		return NewSort(q, in, SortConfig{Desc: c.name == "sort_desc", Pos: c.pos}, c.e.ranged())
 	case "sort_by_label", "sort_by_label_desc":
-		return NewSort(c.q, c.vector.schema, SortConfig{Labels: true, By: c.strings, Desc: c.name == "sort_by_label_desc", Pos: c.pos}, c.ranged)
+		return NewSort(q, in, SortConfig{Labels: true, By: c.strings, Desc: c.name == "sort_by_label_desc", Pos: c.pos}, c.e.ranged())
 	case "histogram_quantile":
-		return NewHistogramQuantile(c.q, c.vector.schema, c.scalars[0], c.grid, c.positions[1], c.positions[0])
+		return NewHistogramQuantile(q, in, scalars[0], c.grid, c.positions[1], c.positions[0])
 	case "histogram_quantiles":
-		return NewHistogramQuantiles(c.q, c.vector.schema, c.strings[0], c.scalars, c.grid, c.positions[0], c.positions[2:])
+		return NewHistogramQuantiles(q, in, c.strings[0], scalars, c.grid, c.positions[0], c.positions[2:])
 	case "histogram_fraction":
-		return NewHistogramFraction(c.q, c.vector.schema, c.scalars[0], c.scalars[1], c.grid, c.positions[2])
+		return NewHistogramFraction(q, in, scalars[0], scalars[1], c.grid, c.positions[2])
 	case "info":
 		config := InfoConfig{Matchers: c.matchers, Start: c.e.start, End: c.e.end, Interval: max(1, c.e.interval)}
 		if c.selector != nil {
 			config.At, config.Offset = c.selector.Timestamp, c.selector.OriginalOffset.Milliseconds()
 		}
-		return NewInfo(c.q, c.vector.schema, c.grid, config, storedInfo{c.t, c.storage})
+		return NewInfo(q, in, c.grid, config, storedInfo{c.t, c.storage})
 	}
 	if _, ok := dateParts[c.name]; ok {
-		if c.vector == nil {
-			op, err := NewDateOfStep(c.q, c.name, c.grid)
+		if !c.hasVector {
+			op, err := NewDateOfStep(q, c.name, c.grid)
 			require.NoError(c.t, err)
 			return op
 		}
-		op, err := NewDate(c.q, c.name, c.vector.schema)
+		op, err := NewDate(q, c.name, in)
 		require.NoError(c.t, err)
 		return op
 	}
 	if _, ok := histogramFunctions[c.name]; ok {
-		op, err := NewHistogram(c.q, c.name, c.vector.schema)
+		op, err := NewHistogram(q, c.name, in)
 		require.NoError(c.t, err)
 		return op
 	}
-	op, err := NewMath(c.q, c.name, c.vector.schema, c.scalars)
+	op, err := NewMath(q, c.name, in, scalars)
 	require.NoError(c.t, err)
 	return op
 }
@@ -424,49 +344,21 @@ func (w *world) compare(ordered bool, queries ...string) {
 			for delayed := range w.engines {
 				what := fmt.Sprintf("%s %+v delayed=%d", query, e, delayed)
 				want, got := w.oracle(query, e, delayed), w.ours(query, e, delayed)
-				if want.err != nil {
-					require.EqualError(w.t, got.err, want.err.Error(), what)
+				if want.Err != nil {
+					require.EqualError(w.t, got.Err, want.Err.Error(), what)
 					continue
 				}
-				require.NoError(w.t, got.err, what)
+				require.NoError(w.t, got.Err, what)
+				wantTexts, gotTexts := want.Strings(query), got.Strings(query)
 				if e.ranged() {
-					for _, r := range []result{want, got} {
-						for i, s := range r.warnings {
-							r.warnings[i] = overSamples.ReplaceAllString(s, "over N samples")
+					for _, texts := range [][]string{wantTexts, gotTexts} {
+						for i, s := range texts {
+							texts[i] = overSamples.ReplaceAllString(s, "over N samples")
 						}
 					}
 				}
-				require.Equal(w.t, want.warnings, got.warnings, what)
-				if !ordered {
-					sortColumns(want.columns)
-					sortColumns(got.columns)
-				}
-				w.equal(want.columns, got.columns, what)
-			}
-		}
-	}
-}
-
-func (w *world) equal(want, got []*column, what string) {
-	w.t.Helper()
-	names := func(columns []*column) (out []string) {
-		for _, c := range columns {
-			out = append(out, c.labels.String())
-		}
-		return out
-	}
-	require.Equal(w.t, names(want), names(got), what)
-	for k := range want {
-		a, b := want[k], got[k]
-		for i := range a.f {
-			at := fmt.Sprintf("%s %s step %d", what, a.labels, i)
-			require.Equal(w.t, a.hasF[i], b.hasF[i], at)
-			require.Equal(w.t, a.h[i] != nil, b.h[i] != nil, at)
-			if a.hasF[i] && !(math.IsNaN(a.f[i]) && math.IsNaN(b.f[i])) {
-				require.Equal(w.t, math.Float64bits(a.f[i]), math.Float64bits(b.f[i]), "%s: %v %v", at, a.f[i], b.f[i])
-			}
-			if a.h[i] != nil {
-				require.True(w.t, a.h[i].Equals(b.h[i]) || a.h[i].String() == b.h[i].String(), "%s: %s %s", at, a.h[i], b.h[i])
+				require.Equal(w.t, wantTexts, gotTexts, what)
+				require.NoError(w.t, operatortest.Equal(want.Series, got.Series, ordered && e.interval == 0), what)
 			}
 		}
 	}

@@ -216,6 +216,7 @@ func (h *HistogramQuantile) readArguments() {
 	}
 	steps := h.r.Len()
 	h.values = make([][]string, len(h.args.all))
+	invalid := false
 	for a, s := range h.args.all {
 		if h.labelled {
 			h.values[a] = make([]string, steps)
@@ -224,9 +225,7 @@ func (h *HistogramQuantile) readArguments() {
 		for i := range steps {
 			v := s.At(h.r.From + i)
 			same := i > 0 && (constant || v == s.At(h.r.From+i-1))
-			if !same && !(v >= 0 && v <= 1) {
-				h.q.Annotate(annotations.NewInvalidQuantileWarning(v, h.argPos[a]))
-			}
+			invalid = invalid || !(v >= 0 && v <= 1)
 			switch {
 			case !h.labelled:
 			case same:
@@ -234,6 +233,31 @@ func (h *HistogramQuantile) readArguments() {
 			default:
 				h.values[a][i] = labels.FormatOpenMetricsFloat(v)
 			}
+		}
+	}
+	if invalid {
+		h.warnInvalid()
+	}
+}
+
+// warnInvalid warns of each invalid quantile once, at the last place where Prometheus, which goes through the
+// arguments at every step, meets it.
+func (h *HistogramQuantile) warnInvalid() {
+	seen := map[uint64]struct{}{}
+	for i := h.r.Len() - 1; i >= 0; i-- {
+		for a := len(h.args.all) - 1; a >= 0; a-- {
+			v := h.args.all[a].At(h.r.From + i)
+			if v >= 0 && v <= 1 {
+				continue
+			}
+			if math.IsNaN(v) {
+				v = math.NaN()
+			}
+			if _, ok := seen[math.Float64bits(v)]; ok {
+				continue
+			}
+			seen[math.Float64bits(v)] = struct{}{}
+			h.q.Annotate(annotations.NewInvalidQuantileWarning(v, h.argPos[a]))
 		}
 	}
 }

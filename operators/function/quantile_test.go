@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/operatortest"
 )
 
 // buckets adds classic histograms of which not all is well, and native ones with the same labels.
@@ -83,23 +85,19 @@ func TestHistogramFraction(t *testing.T) {
 // Prometheus counts forced samples wrongly in range queries; this is the true number.
 func TestForcedMonotonicityCount(t *testing.T) {
 	const steps = 5
-	w := newWorld(t, 1)
-	var columns []*column
+	var in operatortest.Input
 	for le, v := range map[string]float64{"1": 5, "2": 3, "+Inf": 6} {
-		c := newColumn(labels.FromStrings("__name__", "b", "le", le), steps)
-		for i := range steps {
-			c.f[i], c.hasF[i] = v, true
-		}
-		columns = append(columns, c)
+		in.Series = append(in.Series, operatortest.Series{
+			Labels:  labels.FromStrings("__name__", "b", "le", le),
+			Samples: slices.Repeat([]operatortest.Sample{operatortest.Float(v)}, steps),
+		})
 	}
-	q := &operators.Query{Workers: 2}
-	in := newOperand(columns)
-	grid := operators.Grid{Interval: 60_000, Steps: steps}
-	op := NewHistogramQuantile(q, in.schema, operators.ConstantScalar(0.5), grid, posrange.PositionRange{}, posrange.PositionRange{})
-	_, err := drive(t, w.rnd, q, grid, op, []*operand{in})
-	require.NoError(t, err)
-	require.Len(t, q.Annotations(), 1)
-	require.Contains(t, texts(q.Annotations(), "x")[0], "over 5 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:04:00Z")
+	res := operatortest.Run(t, func(q *operators.Query, in []*operators.Schema) operators.Operator {
+		return NewHistogramQuantile(q, in[0], operators.ConstantScalar(0.5), operatortest.Grid(steps), posrange.PositionRange{}, posrange.PositionRange{})
+	}, operatortest.Options{Steps: steps, Shapes: 20}, in)
+	require.NoError(t, res.Err)
+	require.Len(t, res.Annotations, 1)
+	require.Contains(t, res.Strings("x")[0], "over 5 samples from 1970-01-01T00:00:00Z to 1970-01-01T00:04:00Z")
 }
 
 func BenchmarkHistogramQuantile(b *testing.B) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stride-promql/stride/operators"
 )
@@ -92,7 +93,7 @@ func (d *driver) checkSchema() error {
 		l := s.Labels(i)
 		if i == len(d.schema) {
 			d.schema = append(d.schema, Series{Labels: l})
-		} else if l.String() != d.schema[i].Labels.String() {
+		} else if !labels.Equal(l, d.schema[i].Labels) {
 			return violated("series %d of the schema was %s and is %s", i, d.schema[i].Labels, l)
 		}
 	}
@@ -481,7 +482,7 @@ func (d *driver) look(r operators.StepRange, b *operators.Batch) error {
 				}
 				x = Histogram(b.H[p])
 				if d.returned[x.H] == nil {
-					d.returned[x.H] = x.H.Copy()
+					d.returned[x.H] = clone(x.H)
 				}
 			case b.Valid.Get(p):
 				x = Float(b.F[p])

@@ -145,7 +145,7 @@ func sameBatch(want, got *operators.Batch) error {
 			return fmt.Errorf("position %d is %v, was %v", p, got.F[p], want.F[p])
 		}
 		if want.HasHistogram(p) && want.H[p] != got.H[p] && !sameHistogram(want.H[p], got.H[p]) {
-			return fmt.Errorf("position %d is %v, was %v", p, got.H[p], want.H[p])
+			return fmt.Errorf("position %d is %s, was %s", p, histogramText(got.H[p]), histogramText(want.H[p]))
 		}
 	}
 	return nil

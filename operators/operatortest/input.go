@@ -28,7 +28,7 @@ func (s Sample) String() string {
 	case !s.Present:
 		return "_"
 	case s.H != nil:
-		return fmt.Sprintf("%s hint %d", s.H, s.H.CounterResetHint)
+		return histogramText(s.H)
 	default:
 		return fmt.Sprint(s.F)
 	}
@@ -50,7 +50,7 @@ func (s Sample) equal(o Sample) bool {
 
 // means tells whether two samples are equal but for the layout of empty buckets.
 func (s Sample) means(o Sample) bool {
-	return s.equal(o) || s.H != nil && o.H != nil && s.H.CounterResetHint == o.H.CounterResetHint && s.H.String() == o.H.String()
+	return s.equal(o) || s.H != nil && o.H != nil && histogramText(s.H) == histogramText(o.H)
 }
 
 func sameFloat(a, b float64) bool {
@@ -67,6 +67,21 @@ func sameHistogram(a, b *histogram.FloatHistogram) bool {
 		slices.Equal(a.PositiveSpans, b.PositiveSpans) && slices.Equal(a.NegativeSpans, b.NegativeSpans) &&
 		sameFloats(a.PositiveBuckets, b.PositiveBuckets) && sameFloats(a.NegativeBuckets, b.NegativeBuckets) &&
 		sameFloats(a.CustomValues, b.CustomValues)
+}
+
+// clone is a copy bit by bit. (Copy leaves out what a kind of histogram has no use for.)
+func clone(h *histogram.FloatHistogram) *histogram.FloatHistogram {
+	c := *h
+	c.PositiveSpans, c.NegativeSpans = slices.Clone(h.PositiveSpans), slices.Clone(h.NegativeSpans)
+	c.PositiveBuckets, c.NegativeBuckets = slices.Clone(h.PositiveBuckets), slices.Clone(h.NegativeBuckets)
+	c.CustomValues = slices.Clone(h.CustomValues)
+	return &c
+}
+
+// histogramText is h as text; String does not take the zero buckets that arithmetic leaves in histograms with
+// custom buckets.
+func histogramText(h *histogram.FloatHistogram) string {
+	return fmt.Sprintf("%s hint %d", h.Copy(), h.CounterResetHint)
 }
 
 // Series is a row of a relation.

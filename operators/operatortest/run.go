@@ -53,7 +53,7 @@ func Check(build Build, o Options, inputs ...Input) (Result, error) {
 		for _, s := range in.Series {
 			for _, x := range s.Samples {
 				if x.H != nil {
-					c.histograms[x.H] = x.H.Copy()
+					c.histograms[x.H] = clone(x.H)
 				}
 			}
 		}
@@ -174,12 +174,12 @@ func (c *check) close(d *driver) (err error) {
 	}
 	for h, was := range d.returned {
 		if !sameHistogram(h, was) {
-			return violated("a histogram of the result has changed from %v to %v", was, h)
+			return violated("a histogram of the result has changed from %s to %s", histogramText(was), histogramText(h))
 		}
 	}
 	for h, was := range c.histograms {
 		if !sameHistogram(h, was) {
-			return violated("an input histogram was written to: it is %v, was %v", h, was)
+			return violated("an input histogram was written to: it is %s, was %s", histogramText(h), histogramText(was))
 		}
 	}
 	return d.checkSchema()

@@ -3,6 +3,7 @@ package subquery
 
 import (
 	"context"
+	"math"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
@@ -165,6 +166,10 @@ func (s *Window) samples(dst *operators.Samples, b *operators.Batch, row int) {
 		h := b.H[p]
 		if value.IsStaleNaN(h.Sum) {
 			continue
+		}
+		if h.UsesCustomBuckets() && math.Float64bits(h.ZeroCount) != 0 {
+			// Arithmetic may have left something in the zero bucket that such a histogram does not have.
+			h = h.Copy()
 		}
 		switch h.CounterResetHint {
 		case histogram.NotCounterReset, histogram.CounterReset:

@@ -33,7 +33,7 @@ func BenchmarkFunctions(b *testing.B) {
 				w := e.app.NewEvaluator()
 				out := operators.NewBatch(0, 1, 0, steps)
 				for b.Loop() {
-					if _, err := w.Eval(g.All(), e.in, e.metric, out.Column(0)); err != nil {
+					if _, err := w.Eval(g.All(), e.in, e.metric, nil, out.Column(0)); err != nil {
 						b.Fatal(err)
 					}
 				}

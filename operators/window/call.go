@@ -85,7 +85,7 @@ const (
 type place func(Positions) posrange.PositionRange
 
 func firstArg(p Positions) posrange.PositionRange { return p.First }
-func allArgs(p Positions) posrange.PositionRange { return p.All }
+func allArgs(p Positions) posrange.PositionRange  { return p.All }
 
 // annotate adds the annotations of a set, at a place of each call that this one stands for.
 func (c *Call) annotate(n notes, at place) {

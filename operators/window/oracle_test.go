@@ -161,6 +161,7 @@ func ask(t *testing.T, engine *promql.Engine, query string, g operators.Grid, q 
 // evaluation is a query of the form f(x[range]), or a smoothed x, over one series.
 type evaluation struct {
 	app    Application
+	pos    Positions
 	in     *operators.Samples
 	metric func() labels.Labels
 }
@@ -184,16 +185,16 @@ func newEvaluation(t testing.TB, query string, g operators.Grid, metric labels.L
 	case *parser.VectorSelector:
 		selector = x
 		e.app.Function = Smooth
-		e.app.Pos.First = x.PositionRange()
+		e.pos.First = x.PositionRange()
 	case *parser.Call:
 		f, ok := Lookup(x.Func.Name)
 		require.True(t, ok, x.Func.Name)
 		e.app.Function = f
 		st = st && f.StartTimestamps
-		e.app.Pos.First = x.Args[0].PositionRange()
-		e.app.Pos.All = x.Args.PositionRange()
+		e.pos.First = x.Args[0].PositionRange()
+		e.pos.All = x.Args.PositionRange()
 		if len(x.Args) > 1 {
-			e.app.Pos.Second = x.Args[1].PositionRange()
+			e.pos.Second = x.Args[1].PositionRange()
 		}
 		for _, arg := range x.Args {
 			m, ok := arg.(*parser.MatrixSelector)
@@ -261,7 +262,7 @@ func (e *evaluation) run(t testing.TB, query string, cuts ...int) (a answer) {
 			continue
 		}
 		b := operators.NewBatch(0, 1, from, to-from)
-		if _, err := w.Eval(operators.StepRange{From: from, To: to}, e.in, e.metric, b.Column(0)); err != nil {
+		if _, err := w.Eval(operators.StepRange{From: from, To: to}, e.in, e.metric, []Positions{e.pos}, b.Column(0)); err != nil {
 			a.err = err.Error()
 			return a
 		}
