@@ -205,7 +205,6 @@ func TestInterruptedWhileSelecting(t *testing.T) {
 	for _, next := range []bool{false, true} {
 		want, got := run(prometheusEngine(t, o), next), run(engine.New(o), next)
 		require.EqualError(t, got, want.Error())
-		require.ErrorIs(t, got, context.Canceled)
 	}
 }
 

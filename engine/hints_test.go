@@ -110,7 +110,8 @@ func TestHintsEqualPrometheus(t *testing.T) {
 	}
 }
 
-// TestQuerierLifecycle: one querier for a query, closed before Exec returns, on every path.
+// TestQuerierLifecycle: one querier for a query (and one for a lookup of info series, which comes after others were
+// read), closed before Exec returns, on every path.
 func TestQuerierLifecycle(t *testing.T) {
 	st := promqltest.LoadedStorage(t, statsLoad)
 	broken := errors.New("broken")
@@ -123,7 +124,7 @@ func TestQuerierLifecycle(t *testing.T) {
 		"success":             {query: `three + one`, opened: 1},
 		"no selector":         {query: `1`, opened: 1},
 		"text":                {query: `"text"`, opened: 1},
-		"info":                {query: `info(up)`, opened: 1},
+		"info":                {query: `info(up)`, opened: 2}, // its lookups have one of their own
 		"querier fails":       {query: `three`, fails: true, hooks: &hooks{querier: func(int64, int64) error { return broken }}},
 		"select fails":        {query: `three`, fails: true, opened: 1, hooks: &hooks{selected: func(context.Context, *storage.SelectHints, []*labels.Matcher) error { return broken }}},
 		"next fails":          {query: `three`, fails: true, opened: 1, hooks: &hooks{next: func(_, n int) error { return map[int]error{2: broken}[n] }}},

@@ -98,7 +98,7 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 		b.plan.text = &r.Val
 		return nil
 	case *logicalplan.MatrixSelector:
-		b.plan.raw = scan.NewRaw(b.account(), b.selector(r.Selector, use(r.Selector, c, nil)), b.spec(r.Selector, r.Range, c))
+		b.plan.raw = scan.NewRaw(b.account(), b.selector(r.Selector, logicalplan.Text(r), use(r.Selector, c, nil)), b.spec(r.Selector, r.Range, c))
 		c.scope.top = b.add(b.plan.raw, c.grid)
 		return nil
 	case *logicalplan.Subquery:

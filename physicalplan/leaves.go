@@ -19,16 +19,23 @@ func (b *builder) number(n *logicalplan.NumberLiteral, c place) *node {
 }
 
 // selector is what a leaf selects; use is the first selector of the query that it stands for.
-func (b *builder) selector(n *logicalplan.VectorSelector, use *scan.Use) *scan.Selector {
+func (b *builder) selector(n *logicalplan.VectorSelector, text string, use *scan.Use) *scan.Selector {
 	return &scan.Selector{
 		Storage:              b.opts.Storage,
 		Matchers:             n.Matchers,
 		Hints:                n.Hints,
 		StatsOnly:            n.StatsOnly,
 		SkipHistogramBuckets: n.SkipHistogramBuckets,
-		Text:                 logicalplan.Text(n),
+		Text:                 text,
 		Uses:                 []*scan.Use{use},
 	}
+}
+
+// unfiltered is what a selector reads.
+func unfiltered(n *logicalplan.VectorSelector) *logicalplan.VectorSelector {
+	wide := *n
+	wide.Filter = nil
+	return &wide
 }
 
 // use is a selector's share in the leaf that reads it.
@@ -107,20 +114,20 @@ func (b *builder) vectorSelector(n *logicalplan.VectorSelector, c place) *node {
 	if n.Smoothed {
 		app := &window.Application{Function: window.Smooth, Spec: b.spec(n, 0, c)}
 		app.Spec.Anchored, app.Spec.Fixed = false, false
-		return b.windows(n, app, c, window.Positions{First: n.Pos()}, nil)
+		return b.windows(n, logicalplan.Text(unfiltered(n)), app, c, window.Positions{First: n.Pos()}, nil)
 	}
 	u := use(n, c, nil)
 	return b.leaf(n, nil, c, u, func() *node {
-		return b.add(scan.NewVector(b.account(), b.selector(n, u), c.grid, n.Offset, nil, scan.Value), c.grid)
+		return b.add(scan.NewVector(b.account(), b.selector(n, logicalplan.Text(unfiltered(n)), u), c.grid, n.Offset, nil, scan.Value), c.grid)
 	})
 }
 
 // windows is a range function over a selector.
-func (b *builder) windows(n *logicalplan.VectorSelector, app *window.Application, c place, pos window.Positions, params []*node) *node {
+func (b *builder) windows(n *logicalplan.VectorSelector, text string, app *window.Application, c place, pos window.Positions, params []*node) *node {
 	u := use(n, c, &pos)
 	return b.leaf(n, app, c, u, func() *node {
 		app.Query = b.account()
-		return b.add(scan.NewWindow(app.Query, b.selector(n, u), app), c.grid, params...)
+		return b.add(scan.NewWindow(app.Query, b.selector(n, text, u), app), c.grid, params...)
 	})
 }
 
@@ -131,7 +138,7 @@ func (b *builder) timestamps(n *logicalplan.VectorSelector, kind scan.Kind, c pl
 		// Prometheus looks exactly at the timestamp, whatever the offset.
 		offset = 0
 	}
-	op := scan.NewVector(b.account(), b.selector(n, use(n, c, nil)), c.grid, offset, n.Timestamp, kind)
+	op := scan.NewVector(b.account(), b.selector(n, logicalplan.Text(n), use(n, c, nil)), c.grid, offset, n.Timestamp, kind)
 	return b.mergeResults(b.add(op, c.grid), c)
 }
 
@@ -171,7 +178,8 @@ func (b *builder) rangeFunction(f window.Function, n *logicalplan.Call, c place)
 			return nil, err
 		}
 		app.Spec = b.spec(m.Selector, m.Range, c)
-		return b.windows(m.Selector, app, c, pos, inputs), nil
+		text := logicalplan.Text(&logicalplan.MatrixSelector{Selector: unfiltered(m.Selector), Range: m.Range})
+		return b.windows(m.Selector, text, app, c, pos, inputs), nil
 	case *logicalplan.Subquery:
 		return b.subquery(m, app, pos, inputs, c)
 	}

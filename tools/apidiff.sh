@@ -49,7 +49,10 @@ if ! write "$tmp/now.export" .; then
 	cat "$tmp/log" >&2
 	exit 1
 fi
-changes=$("$apidiff" -m -incompatible "$tmp/base.export" "$tmp/now.export") || exit 1
+changes=$("$apidiff" -m -incompatible "$tmp/base.export" "$tmp/now.export" 2>"$tmp/log") || {
+	cat "$tmp/log" >&2
+	exit 1
+}
 if [ -z "$changes" ]; then
 	echo "api: no exported name was broken since $name"
 else

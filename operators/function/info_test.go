@@ -70,6 +70,9 @@ func (s storedInfo) Select(ctx context.Context, hints storage.SelectHints, match
 			times.Samples[i] = operatortest.Float(float64(newest.t))
 		}
 	}
+	if err := operators.ContextError(ctx, operators.EnvExecution); err != nil {
+		return nil, nil, err
+	}
 	require.NoError(s.t, set.Err())
 	b := operators.NewBatch(0, len(series), r.From, r.Len())
 	for k, times := range series {

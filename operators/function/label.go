@@ -112,10 +112,12 @@ func (r *Relabel) Extend() error {
 			r.schema.Append(l, false)
 		}
 		// An input may settle its DropName anew in each step range.
-		if r.in.DropName(i) {
+		drop := r.in.DropName(i)
+		if drop {
 			_, changed := r.relabel(r.in.Labels(i))
-			r.schema.SetDropName(i, !changed)
+			drop = !changed
 		}
+		r.schema.SetDropName(i, drop)
 	}
 	if r.in.Complete() {
 		r.schema.SetComplete()

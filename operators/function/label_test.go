@@ -1,6 +1,13 @@
 package function
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/operators"
+)
 
 func TestLabelReplace(t *testing.T) {
 	w := newWorld(t, 1)
@@ -33,4 +40,18 @@ func TestLabelJoin(t *testing.T) {
 		`label_join(g, "new", "-", "i", "")`,
 		`label_join(g, "", "-", "")`,
 	)
+}
+
+// DropName of an aggregation is that of its last step, which the next step range may change in either direction.
+func TestLabelReplaceFollowsDropName(t *testing.T) {
+	in := operators.ConstantSchema(labels.FromStrings("__name__", "a"), labels.FromStrings("__name__", "b"))
+	r := NewLabelReplace(&operators.Query{DelayedNameRemoval: true}, in, "__name__", "renamed", "__name__", "b")
+	require.NoError(t, r.Bind(t.Context()))
+	for _, drop := range []bool{true, false, true, false} {
+		in.SetDropName(0, drop)
+		in.SetDropName(1, drop)
+		require.NoError(t, r.Extend())
+		require.Equal(t, drop, r.Schema().DropName(0))
+		require.False(t, r.Schema().DropName(1), "a name given stays")
+	}
 }

@@ -28,6 +28,8 @@ type driver struct {
 	interrupt func(call int64) error
 	calls     atomic.Int64
 
+	bound bool // labels need not be known before
+
 	mu       sync.Mutex
 	out      [][]Sample // series of the schema -> samples by step
 	done     []bool     // steps of former ranges
@@ -63,6 +65,7 @@ func (d *driver) run() (err error) {
 	if err := d.op.Bind(d.ctx); err != nil {
 		return err
 	}
+	d.bound = true
 	for i, r := range d.shape.Ranges {
 		if err := d.runRange(r, i == len(d.shape.Ranges)-1); err != nil {
 			return err
@@ -86,6 +89,9 @@ func (d *driver) run() (err error) {
 // checkSchema finds out whether the schema has only grown.
 func (d *driver) checkSchema() error {
 	s := d.op.Schema()
+	if !d.bound {
+		return nil
+	}
 	if s.Len() < len(d.schema) {
 		return violated("the schema shrank from %d to %d series", len(d.schema), s.Len())
 	}
@@ -253,6 +259,7 @@ func (d *driver) pass(i int, r operators.StepRange, last bool, c *crew, rnd *ran
 	}
 	if in.late && last {
 		in.schema.SetComplete()
+		return d.extend()
 	}
 	return nil
 }

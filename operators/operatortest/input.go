@@ -1,6 +1,7 @@
 package operatortest
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -51,6 +52,34 @@ func (s Sample) equal(o Sample) bool {
 // means tells whether two samples are equal but for the layout of empty buckets.
 func (s Sample) means(o Sample) bool {
 	return s.equal(o) || s.H != nil && o.H != nil && histogramText(s.H) == histogramText(o.H)
+}
+
+// compare orders samples in some way that tells apart all that are not equal.
+func (s Sample) compare(o Sample) int {
+	switch {
+	case s.Present != o.Present:
+		return cmp.Compare(s.number(), o.number())
+	case s.equal(o):
+		return 0
+	case s.H != nil && o.H != nil:
+		return strings.Compare(histogramText(s.H), histogramText(o.H))
+	case math.Signbit(s.F) != math.Signbit(o.F) && s.F == o.F:
+		return cmp.Compare(math.Float64bits(s.F), math.Float64bits(o.F))
+	default:
+		return cmp.Or(cmp.Compare(s.number(), o.number()), cmp.Compare(s.F, o.F))
+	}
+}
+
+// number is that of a kind of sample.
+func (s Sample) number() int {
+	switch {
+	case !s.Present:
+		return 0
+	case s.H == nil:
+		return 1
+	default:
+		return 2
+	}
 }
 
 func sameFloat(a, b float64) bool {

@@ -1,7 +1,6 @@
 package operatortest
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -71,10 +70,13 @@ func equal(want, got []Series, same func(want, got Sample) bool) error {
 	return nil
 }
 
-// sorted orders by labels; those of series with equal labels that differ in the first step stay apart.
+// sorted orders by labels, and series with equal labels by their samples.
 func sorted(series []Series) []Series {
 	return slices.SortedStableFunc(slices.Values(series), func(a, b Series) int {
-		return cmp.Or(labels.Compare(a.Labels, b.Labels), cmp.Compare(a.first(), b.first()))
+		if c := labels.Compare(a.Labels, b.Labels); c != 0 {
+			return c
+		}
+		return slices.CompareFunc(a.Samples, b.Samples, Sample.compare)
 	})
 }
 

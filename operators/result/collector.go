@@ -4,6 +4,7 @@ package result
 import (
 	"context"
 	"math/bits"
+	"unsafe"
 
 	"github.com/prometheus/prometheus/promql"
 
@@ -76,12 +77,22 @@ func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) erro
 				n += operators.HistogramSamples(b.H[row])
 			}
 		}
-		return c.q.Hold(n)
+		return c.account(n)
 	}
 	for row := range b.Rows {
 		n += c.add(&c.series[b.First+row], b, row)
 	}
-	return c.q.Hold(n)
+	return c.account(n)
+}
+
+// sampleBytes is the size of a float sample of the result; a histogram counts as so many samples as its size asks for.
+const sampleBytes = int64(unsafe.Sizeof(promql.FPoint{}))
+
+func (c *Collector) account(samples int64) error {
+	if err := c.q.Hold(samples); err != nil {
+		return err
+	}
+	return c.q.Grow(samples * sampleBytes)
 }
 
 func (c *Collector) add(s *promql.Series, b *operators.Batch, row int) int64 {

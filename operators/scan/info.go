@@ -3,7 +3,6 @@ package scan
 import (
 	"context"
 
-	"github.com/efficientgo/core/errcapture"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -23,7 +22,7 @@ type Lookup struct {
 // Select selects the series that matchers match and gives, for the steps r of grid, the time in ms of the newest
 // sample of each at the reference time: the step's, or *at, less offset (ms). It runs alone, on the
 // worker w.
-func (l *Lookup) Select(ctx context.Context, hints storage.SelectHints, matchers []*labels.Matcher, grid operators.Grid, r operators.StepRange, offset int64, at *int64) (_ *operators.Schema, _ *operators.Batch, err error) {
+func (l *Lookup) Select(ctx context.Context, hints storage.SelectHints, matchers []*labels.Matcher, grid operators.Grid, r operators.StepRange, offset int64, at *int64) (*operators.Schema, *operators.Batch, error) {
 	if l.once == nil {
 		l.once = map[string]struct{}{}
 	}
@@ -32,7 +31,7 @@ func (l *Lookup) Select(ctx context.Context, hints storage.SelectHints, matchers
 	if err != nil {
 		return nil, nil, err
 	}
-	defer errcapture.Do(&err, st.Close, "close querier")
+	defer st.Close() //nolint:errcheck // What was read is read.
 	sel := &Selector{Storage: st, Matchers: matchers, Hints: hints, Text: "info series", Uses: []*Use{{Scope: l.Scope, once: l.once}}}
 	v := NewVector(l.Query, sel, grid, offset, at, Milliseconds)
 	defer v.Close()

@@ -44,6 +44,9 @@ type Selector struct {
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
 	s.Storage.selectAll(ctx)
+	if err := operators.ContextError(ctx, operators.EnvEvaluation); err != nil {
+		return err
+	}
 	ctx, span := otel.Tracer("").Start(ctx, "promqlExpandSeries", trace.WithAttributes(attribute.String("selector", s.Text)))
 	defer span.End()
 	err := s.expand(ctx, q)

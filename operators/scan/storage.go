@@ -84,18 +84,18 @@ func (s *Storage) selectAll(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sel := range s.pending {
-		selectCtx, span := otel.Tracer("").Start(ctx, "querierSelect", trace.WithAttributes(
-			attribute.String("selector", sel.Text),
-			attribute.Int64("start", sel.Hints.Start),
-			attribute.Int64("end", sel.Hints.End),
-		))
-		sel.set = s.selectSeries(selectCtx, sel)
-		span.End()
+		sel.set = s.selectSeries(ctx, sel)
 	}
 	s.pending = nil
 }
 
 func (s *Storage) selectSeries(ctx context.Context, sel *Selector) selected {
+	ctx, span := otel.Tracer("").Start(ctx, "querierSelect", trace.WithAttributes(
+		attribute.String("selector", sel.Text),
+		attribute.Int64("start", sel.Hints.Start),
+		attribute.Int64("end", sel.Hints.End),
+	))
+	defer span.End()
 	// Storages sort the matchers in place.
 	matchers := slices.Clone(sel.Matchers)
 	hints := sel.Hints

@@ -218,35 +218,34 @@ func (v *Vector) number(t int64, st []int64, i int) float64 {
 func (v *Vector) count(w *operators.Worker, series, step int, n int64) int64 {
 	read := int64(0)
 	for _, u := range v.sel.Uses {
-		if !u.has(series) {
-			continue
-		}
-		read += n
-		if c := u.Scope.Counts(w); step >= c.From {
+		if c := u.Scope.Counts(w); step >= c.From && u.has(series) {
 			c.Add(step, n, n)
+			read += n
 		}
 	}
 	return read
 }
 
-// countFloats counts one sample for each set bit, the lowest being that of step.
+// countFloats counts one sample for each set bit, the lowest being that of step, and gives how many were read.
 func (v *Vector) countFloats(w *operators.Worker, series, step int, set uint64) int64 {
-	n := int64(bits.OnesCount64(set))
 	read := int64(0)
 	for _, u := range v.sel.Uses {
 		if !u.has(series) {
 			continue
 		}
-		read += n
 		c := u.Scope.Counts(w)
-		if !c.PerStep && step >= c.From {
+		fresh := set
+		if known := c.From - step; known > 0 {
+			fresh = set >> uint(known) << uint(known)
+		}
+		n := int64(bits.OnesCount64(fresh))
+		read += n
+		if !c.PerStep {
 			c.Add(step, n, n)
 			continue
 		}
-		for m := set; m != 0; m &= m - 1 {
-			if at := step + bits.TrailingZeros64(m); at >= c.From {
-				c.Add(at, 1, 1)
-			}
+		for m := fresh; m != 0; m &= m - 1 {
+			c.Add(step+bits.TrailingZeros64(m), 1, 1)
 		}
 	}
 	return read

@@ -37,7 +37,7 @@ type windowWorker struct {
 }
 
 // NewWindow applies app to the windows of sel. A smoothed instant selector, which Prometheus leaves out of
-// the sample statistics, is not counted.
+// the sample statistics, counts towards the query-cost limits alone.
 func NewWindow(q *operators.Query, sel *Selector, app *window.Application) *Window {
 	sel.schema = operators.NewSchema()
 	sel.StartTimestamps = q.UseStartTimestamps && app.Function.StartTimestamps
@@ -139,9 +139,7 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.counted {
-			read += s.count(w, ww, in, bounds) * int64(len(ww.uses))
-		}
+		read += s.count(w, ww, in, bounds)
 	}
 	return b, s.q.ConsumeSamples(read)
 }
@@ -160,7 +158,8 @@ func (ww *windowWorker) choose(uses []*Use, series int) {
 	}
 }
 
-// count counts the samples of the windows: all of them at every step, and as read those that no window of an earlier step held.
+// count counts the samples of the windows: all of them at every step, and as read those that no window of an earlier step held. It gives
+// how many were read for all uses together, as the query-cost limits count them.
 func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samples, b *window.Bounds) int64 {
 	seen, seenH := int32(0), int32(0)
 	before, ok := s.app.Spec.ReadBefore(s.r.From)
@@ -170,7 +169,7 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samp
 	}
 	fresh := ok || s.r.From == 0 // with a fixed window only the first step reads
 	ww.sizes = runningSizes(ww.sizes[:0], in.H)
-	all, allRead := int64(0), int64(0)
+	all, allRead, consumed := int64(0), int64(0), int64(0)
 	perStep := false
 	for _, u := range ww.uses {
 		c := u.Scope.Counts(w)
@@ -199,17 +198,25 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samp
 		if perStep {
 			for _, u := range ww.uses {
 				if c := u.Scope.Counts(w); s.r.From+i >= c.From {
-					c.Add(s.r.From+i, total, read)
+					s.add(c, s.r.From+i, total, read)
+					consumed += read
 				}
 			}
 		}
 	}
 	if !perStep {
 		for _, u := range ww.uses {
-			u.Scope.Counts(w).Add(0, all, allRead)
+			s.add(u.Scope.Counts(w), 0, all, allRead)
+			consumed += allRead
 		}
 	}
-	return allRead
+	return consumed
+}
+
+func (s *Window) add(c *operators.Counts, step int, total, read int64) {
+	if s.counted {
+		c.Add(step, total, read)
+	}
 }
 
 // runningSizes gives, at index i, the size in samples of the first i histograms.

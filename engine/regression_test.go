@@ -1,0 +1,87 @@
+package engine_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/promqltest"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/engine"
+)
+
+// TestRegressions holds queries that once differed from Prometheus.
+func TestRegressions(t *testing.T) {
+	st := promqltest.LoadedStorage(t, `load 10s
+  k{i="1"} 1+1x200
+  k{i="2"} 3+1x200
+  other{i="1"} 1+1x200
+  mixed{i="1"} 1 2 {{schema:1 sum:1 count:1 buckets:[1]}}x60
+  custom{i="1"} {{schema:-53 sum:5 count:4 custom_values:[5 10] buckets:[1 2 1]}}x60
+  q{i="1"} -0.25 2 -0.25 2 -0.25 2
+  q{i="2"} 0x200
+  dup_a{i="1"} 1+1x200
+  dup_b{i="1"} 1+1x200
+  exp{i="1"} {{schema:1 sum:1 count:1 buckets:[1]}}x60
+`)
+	opts := suiteOpts()
+	for _, c := range []struct {
+		why, query string
+		delayed    bool
+	}{
+		{"the number of series to pick comes from the scan that topk picks from", `topk(scalar(k{i="1"}), k)`, false},
+		{"both sides of a set operation share a scan", `1 / k unless on (i) k{i="1"}`, false},
+		{"the pipeline's source has many steps, its sink one", `sum(count_over_time(k[30m:1s]))`, false},
+		{"custom buckets know no zero bucket", `first_over_time((-custom)[1m:10s])`, true},
+		{"custom buckets divided by 0", `first_over_time((custom / 0)[1m:10s])`, true},
+		{"a subquery without steps holds a part that never varies", `((scalar(max(k @ 20))) * k)[1s:3m]`, true},
+		{"of equal warnings the one of the later place stays", `avg_over_time(mixed[30s]) and irate(mixed[1m])`, false},
+		{"of equal infos the one of the later place stays", `exp ^ exp unless exp ^ exp`, false},
+		{"quantile arguments warn step by step", `histogram_quantiles(exp, "le", 0.25, scalar(q{i="1"}), scalar(q{i="1"} offset 10s))`, true},
+		{"a failed evaluation has no annotations", `rate({__name__=~"dup_.*"}[1m])`, false},
+		{"a failed end of delayed name removal has", `rate({__name__=~"dup_.*"}[1m])`, true},
+	} {
+		t.Run(c.query, func(t *testing.T) {
+			o := opts
+			o.EnableDelayedNameRemoval = c.delayed
+			reference := promql.NewEngine(o.EngineOpts)
+			for _, m := range suiteModes {
+				mode := o
+				m.set(&mode)
+				candidate := engine.New(mode)
+				for _, at := range []int64{0, 20, 50, 120, 320} {
+					want := instant(t, reference, st, c.query, at)
+					require.Equal(t, want, instant(t, candidate, st, c.query, at), "%s: %s at %d", c.why, m.name, at)
+				}
+			}
+		})
+	}
+}
+
+// outcome is a result in a form to compare.
+type outcome struct {
+	value, err      string
+	warnings, infos []string
+}
+
+func instant(t *testing.T, e promql.QueryEngine, st storage.Queryable, query string, at int64) outcome {
+	t.Helper()
+	q, err := e.NewInstantQuery(context.Background(), st, nil, query, time.Unix(at, 0))
+	require.NoError(t, err)
+	defer q.Close()
+	r := q.Exec(context.Background())
+	var o outcome
+	if r.Err != nil {
+		o.err = r.Err.Error()
+	} else {
+		o.value = r.Value.String()
+	}
+	o.warnings, o.infos = r.Warnings.AsStrings(query, 0, 0)
+	slices.Sort(o.warnings)
+	slices.Sort(o.infos)
+	return o
+}
