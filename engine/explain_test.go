@@ -63,3 +63,34 @@ func TestExplain(t *testing.T) {
 	require.EqualValues(t, 63, scan.Samples)
 	require.Positive(t, scan.PeakBytes)
 }
+
+// TestExplainEverything explains all expressions of Prometheus' test suite.
+func TestExplainEverything(t *testing.T) {
+	st := promqltest.LoadedStorage(t, "load 30s\n  metric{a=\"b\"} 0+1x10\n")
+	o := suiteOpts()
+	o.Workers = 2
+	e := engine.New(o)
+	exprs, err := promqltest.GetBuiltInExprs()
+	require.NoError(t, err)
+	explained := 0
+	for _, expr := range exprs {
+		q, err := e.NewInstantQuery(context.Background(), st, nil, expr, time.Unix(60, 0))
+		if err != nil {
+			continue // an expression that is meant to be refused
+		}
+		x := q.(engine.ExplainableQuery)
+		before := x.Explain()
+		require.NotEmpty(t, before.String())
+		res := q.Exec(context.Background())
+		after := x.Analyze()
+		require.NotEmpty(t, after.String())
+		_, err = json.Marshal(after)
+		require.NoError(t, err)
+		if res.Err == nil {
+			require.NotContains(t, before.String(), "will fail", expr)
+		}
+		q.Close()
+		explained++
+	}
+	require.Greater(t, explained, 1000)
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
+	"golang.org/x/exp/constraints"
 )
 
 // limits are the query-cost limits; 0 is none.
@@ -59,7 +60,7 @@ func (q *query) resolveLimits(opts promql.QueryOpts) error {
 }
 
 // tighten is the limit asked for, or the ceiling where none was asked for. More than the ceiling is an error.
-func tighten[T uint64 | time.Duration](name string, asked, ceiling T, format func(T) string) (T, error) {
+func tighten[T constraints.Integer](name string, asked, ceiling T, format func(T) string) (T, error) {
 	switch {
 	case asked == 0:
 		return ceiling, nil

@@ -57,7 +57,9 @@ func (s *listedSet) Warnings() annotations.Annotations { return nil }
 type chunked []storage.ChunkSeries
 
 // Querier is not to be used.
-func (c chunked) Querier(int64, int64) (storage.Querier, error) { panic("samples of a storage with chunks") }
+func (c chunked) Querier(int64, int64) (storage.Querier, error) {
+	panic("samples of a storage with chunks")
+}
 
 func (c chunked) ChunkQuerier(int64, int64) (storage.ChunkQuerier, error) {
 	return chunkedQuerier{series: c}, nil

@@ -57,7 +57,7 @@ func TestPipelines(t *testing.T) {
       ⇒ result
 `},
 		{"a narrow selector filters a wide one's scan", `sum(x{a="1"}) / sum(x)`, true, `
-1. scan {__name__="x"}
+1. scan x
    → filter {a="1"}
       ⇒ sum
    ⇒ sum

@@ -105,8 +105,8 @@ func (o *Outcome) Close() {
 	}
 }
 
-// run evaluates the case on an engine.
-func (c Case) run(ctx context.Context, engine promql.QueryEngine, st storage.Queryable) (o *Outcome) {
+// Run evaluates the case on an engine. Close the outcome when it has been looked at.
+func (c Case) Run(ctx context.Context, engine promql.QueryEngine, st storage.Queryable) (o *Outcome) {
 	o = &Outcome{}
 	defer func() {
 		if p := recover(); p != nil {

@@ -287,8 +287,8 @@ func (m *comparison) close() {
 func (s *session) compare(ctx context.Context, c Case, st *teststorage.TestStorage, runs int) (*comparison, verdict) {
 	reference, candidate := s.references[c.Variant.Name], s.candidates[c.Variant.Name]
 	m := &comparison{Mismatch: Mismatch{Case: c}}
-	m.Runs = []*Outcome{c.run(ctx, reference, st)}
-	m.Got = c.run(ctx, candidate, st)
+	m.Runs = []*Outcome{c.Run(ctx, reference, st)}
+	m.Got = c.Run(ctx, candidate, st)
 	cmp := Comparer{Tolerance: s.cfg.Tolerance}
 	if expr, err := s.parser.ParseExpr(c.Query); err == nil {
 		m.Expr = expr
@@ -300,7 +300,7 @@ func (s *session) compare(ctx context.Context, c Case, st *teststorage.TestStora
 		return m, verdictEqual
 	}
 	for len(m.Runs) < runs {
-		m.Runs = append(m.Runs, c.run(ctx, reference, st))
+		m.Runs = append(m.Runs, c.Run(ctx, reference, st))
 		if len(m.Runs)%runBatch == 0 {
 			if m.Diff = cmp.settle(m.Runs, m.Got); m.Diff == nil {
 				return m, verdictUnstable

@@ -84,7 +84,7 @@ func CheckHalves(ctx context.Context, c Case, engine promql.QueryEngine, st stor
 
 // checkParts compares a range query with the queries over its parts, joined.
 func checkParts(ctx context.Context, c Case, engine promql.QueryEngine, st storage.Queryable, parts []Times) *Difference {
-	whole := c.run(ctx, engine, st)
+	whole := c.Run(ctx, engine, st)
 	defer whole.Close()
 	if whole.Err != nil || whole.Panic != "" {
 		return nil
@@ -94,7 +94,7 @@ func checkParts(ctx context.Context, c Case, engine promql.QueryEngine, st stora
 	for _, t := range parts {
 		part := c
 		part.Times = t
-		o := part.run(ctx, engine, st)
+		o := part.Run(ctx, engine, st)
 		defer o.Close()
 		if panicked(o) {
 			return nil // a storage that panics answers no question about steps
@@ -114,7 +114,7 @@ func checkParts(ctx context.Context, c Case, engine promql.QueryEngine, st stora
 	}
 	runs := []*Outcome{whole}
 	for len(runs) < runBatch {
-		o := c.run(ctx, engine, st)
+		o := c.Run(ctx, engine, st)
 		defer o.Close()
 		runs = append(runs, o)
 	}

@@ -48,7 +48,7 @@ func check(t *testing.T, rnd *rand.Rand, rows []operatortest.Series, param []flo
 		all = append(slices.Clone(rows), operatortest.Series{Labels: labels.FromStrings("__name__", "p"), Samples: p.Series[0].Samples})
 	}
 	delayed := rnd.Intn(2) == 0 || slices.ContainsFunc(rows, func(r operatortest.Series) bool { return r.DropName })
-	want := operatortest.Prometheus(t, all, operatortest.Query{Text: query, Steps: steps, Instant: steps == 1, Delayed: delayed})
+	want := operatortest.Prometheus(t, all, operatortest.Query{Text: query, Grid: operatortest.Grid(steps), Instant: steps == 1, Delayed: delayed})
 	expr, err := operatortest.Parser.ParseExpr(query)
 	require.NoError(t, err)
 	e := expr.(*parser.AggregateExpr)

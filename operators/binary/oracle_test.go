@@ -64,7 +64,7 @@ func (sc scenario) check(t *testing.T, rng *rand.Rand) outcome {
 		got.Series, got.Err = sc.settle(t, got.Series)
 	}
 
-	want := operatortest.Prometheus(t, sc.data, operatortest.Query{Text: sc.query, Steps: sc.steps, Instant: sc.instant, Delayed: sc.delayed})
+	want := operatortest.Prometheus(t, sc.data, operatortest.Query{Text: sc.query, Grid: grid, Instant: sc.instant, Delayed: sc.delayed})
 	if want.Err != nil {
 		require.Error(t, got.Err, "want %v\n%s", want.Err, msg)
 		if sc.unordered && strings.HasPrefix(want.Err.Error(), "found duplicate") {

@@ -57,7 +57,7 @@ func TestMerge(t *testing.T) {
 			}
 			without("i")
 		}
-		want := operatortest.Prometheus(t, series, operatortest.Query{Text: query, Steps: steps, Delayed: delayed})
+		want := operatortest.Prometheus(t, series, operatortest.Query{Text: query, Grid: operatortest.Grid(steps), Delayed: delayed})
 		if !delayed {
 			without("i")
 		}

@@ -126,7 +126,7 @@ func (w *world) targets(conflict bool) {
 
 func TestInfo(t *testing.T) {
 	errors := map[bool]int{}
-	for seed := range uint64(12) {
+	for seed := range uint64(operatortest.Rounds(8)) {
 		w := newWorld(t, seed)
 		w.targets(seed%2 == 1)
 		for _, query := range []string{

@@ -29,11 +29,11 @@ func Grid(steps int) operators.Grid { return operators.Grid{Interval: Interval, 
 // Parser parses all of PromQL.
 var Parser = parser.NewParser(parser.Options{EnableExperimentalFunctions: true, EnableBinopFillModifiers: true})
 
-// Query is a query for Prometheus at the steps of Grid.
+// Query is a query for Prometheus.
 type Query struct {
 	Text    string
-	Steps   int
-	Instant bool // at the only step
+	Grid    operators.Grid
+	Instant bool // at the only step of the grid
 	Delayed bool // delayed name removal
 }
 
@@ -63,16 +63,16 @@ func Prometheus(t testing.TB, series []Series, query Query) Result {
 		q   promql.Query
 		err error
 	)
+	start, end := time.UnixMilli(query.Grid.Start), time.UnixMilli(query.Grid.End())
 	if query.Instant {
-		q, err = ng.NewInstantQuery(ctx, Storage(series), nil, query.Text, time.UnixMilli(0))
+		q, err = ng.NewInstantQuery(ctx, Storage(series), nil, query.Text, start)
 	} else {
-		end := time.UnixMilli(int64(query.Steps-1) * Interval)
-		q, err = ng.NewRangeQuery(ctx, Storage(series), nil, query.Text, time.UnixMilli(0), end, Interval*time.Millisecond)
+		q, err = ng.NewRangeQuery(ctx, Storage(series), nil, query.Text, start, end, time.Duration(query.Grid.Interval)*time.Millisecond)
 	}
 	require.NoError(t, err, query.Text)
 	defer q.Close()
 	res := q.Exec(ctx)
-	return Result{Series: Values(res.Value, Grid(query.Steps)), Annotations: res.Warnings, Err: res.Err}
+	return Result{Series: Values(res.Value, query.Grid), Annotations: res.Warnings, Err: res.Err}
 }
 
 // Values are the series of a query's result, with samples at the steps of grid. They share no memory with it.

@@ -59,9 +59,15 @@ func randomShape(rnd *rand.Rand, o Options) shape {
 		s.Ranges = cut(rnd, o.Steps, rnd.IntN(4))
 		for i := 1; i < len(s.Ranges); i++ {
 			// A subquery needs some steps again for the next range of the query around it.
-			if rnd.IntN(3) == 0 {
+			if !o.Disjoint && rnd.IntN(3) == 0 {
 				s.Ranges[i].From -= rnd.IntN(s.Ranges[i].From + 1)
 			}
+		}
+		if rnd.IntN(4) == 0 {
+			// Of a subquery there may be nothing to evaluate for a range of the query around it.
+			i := rnd.IntN(len(s.Ranges))
+			at := s.Ranges[i].From
+			s.Ranges = slices.Insert(s.Ranges, i, operators.StepRange{From: at, To: at})
 		}
 	}
 	return s

@@ -3,10 +3,12 @@ package scan
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"sort"
 
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 
@@ -29,14 +31,30 @@ type chunkRef struct {
 	it       chunkenc.Iterator
 }
 
+// histograms tells whether the chunk may hold histograms.
+func (r chunkRef) histograms() bool { return r.it != nil }
+
+// iterator reads the chunk sample by sample. It must be called once.
+func (r chunkRef) iterator() (chunkenc.Iterator, error) {
+	if r.it != nil {
+		return r.it, nil
+	}
+	c, err := chunkenc.FromData(r.encoding, r.bytes)
+	if err != nil {
+		return nil, err
+	}
+	return c.Iterator(nil), nil
+}
+
 // loader reads the samples of series for one worker.
 type loader struct {
 	sel *Selector
 
-	refs  []chunkRef
-	ends  []int // end in refs of each row of the morsel
-	metas chunks.Iterator
-	it    chunkenc.Iterator
+	refs     []chunkRef
+	ends     []int  // end in refs of each row of the morsel
+	overlaps []bool // whether the row's chunks overlap each other
+	metas    chunks.Iterator
+	it       chunkenc.Iterator
 
 	buf  operators.Samples
 	view operators.Samples
@@ -48,22 +66,30 @@ func (l *loader) take(first, rows int, lo, hi int64) error {
 	if l.sel.chunks == nil {
 		return nil
 	}
-	l.refs, l.ends = l.refs[:0], l.ends[:0]
+	l.refs, l.ends, l.overlaps = l.refs[:0], l.ends[:0], l.overlaps[:0]
 	lo, hi = l.clip(lo, hi)
 	st := l.sel.Storage
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for i := first; i < first+rows; i++ {
 		l.metas = l.sel.chunks[i].Iterator(l.metas)
+		some, overlap, end := false, false, int64(0)
 		for l.metas.Next() {
-			if m := l.metas.At(); m.Chunk != nil && m.MaxTime >= lo && m.MinTime <= hi {
-				l.refs = append(l.refs, l.ref(m.Chunk))
+			m := l.metas.At()
+			if m.Chunk == nil || m.MaxTime < lo || m.MinTime > hi {
+				continue
 			}
+			l.refs = append(l.refs, l.ref(m.Chunk))
+			if some && m.MinTime <= end {
+				overlap = true
+			}
+			some, end = true, m.MaxTime
 		}
 		if err := l.metas.Err(); err != nil {
 			return err
 		}
 		l.ends = append(l.ends, len(l.refs))
+		l.overlaps = append(l.overlaps, overlap)
 	}
 	return nil
 }
@@ -109,8 +135,8 @@ func (l *loader) decode(row int, lo, hi int64) error {
 		from = l.ends[row-1]
 	}
 	refs := l.refs[from:l.ends[row]]
-	if l.sel.StatsOnly {
-		return l.decodeStats(refs, lo, hi)
+	if l.overlaps[row] || l.sel.StatsOnly && slices.ContainsFunc(refs, chunkRef.histograms) {
+		return l.decodeTogether(refs, l.overlaps[row], lo, hi)
 	}
 	for i := range refs {
 		if err := l.decodeChunk(&refs[i], hi); err != nil {
@@ -136,38 +162,29 @@ func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
 	return err
 }
 
-// decodeStats reads a series whose histograms are wanted without buckets. Resets are found by
-// comparing each histogram with the one before it, across chunks, so all chunks go through one iterator.
-func (l *loader) decodeStats(refs []chunkRef, lo, hi int64) error {
-	histograms := false
+// decodeTogether reads a series through one iterator over all its chunks: because they overlap and have to be
+// merged, or because its histograms are wanted without buckets. Then resets are found by comparing each
+// histogram with the one before it, across chunks.
+func (l *loader) decodeTogether(refs []chunkRef, overlap bool, lo, hi int64) error {
+	its := make([]chunkenc.Iterator, len(refs))
 	for i := range refs {
-		histograms = histograms || refs[i].it != nil
-	}
-	if !histograms {
-		for i := range refs {
-			if err := l.decodeChunk(&refs[i], hi); err != nil {
-				return err
-			}
+		var err error
+		if its[i], err = refs[i].iterator(); err != nil {
+			return err
 		}
-		return nil
 	}
-	c := &chain{}
-	for i := range refs {
-		it := refs[i].it
-		if it == nil {
-			chunk, err := chunkenc.FromData(refs[i].encoding, refs[i].bytes)
-			if err != nil {
-				return err
-			}
-			it = chunk.Iterator(nil)
+	var it chunkenc.Iterator = &chain{rest: its}
+	if overlap {
+		it = storage.ChainSampleIteratorFromIterators(nil, its)
+	}
+	vt := it.Next()
+	if l.sel.StatsOnly {
+		for vt != chunkenc.ValNone && it.AtT() < lo-1 {
+			vt = it.Next() // as drain
 		}
-		c.rest = append(c.rest, it)
+		it = l.statsIterator(it)
 	}
-	vt := c.Next()
-	for vt != chunkenc.ValNone && c.AtT() < lo-1 {
-		vt = c.Next() // as drain
-	}
-	return l.iterate(l.statsIterator(c), vt, hi)
+	return l.iterate(it, vt, hi)
 }
 
 // statsIterator finds counter resets while it reads, and drops buckets if the selector says so.
