@@ -31,7 +31,7 @@ func TestZeroOptions(t *testing.T) {
 	_, err := newQuery(context.Background(), e, st, nil, `three @ 10`, at(201))
 	require.Equal(t, promql.ErrValidationAtModifierDisabled, err)
 	_, err = newQuery(context.Background(), e, st, nil, `info(three)`, at(201))
-	require.ErrorContains(t, err, "experimental")
+	require.ErrorContains(t, err, "not enabled")
 	require.NoError(t, e.Close())
 }
 

@@ -74,8 +74,10 @@ func (q *query) Cancel() {
 func (q *query) Close() {}
 
 // prepare parses the query and plans it.
-func (q *query) prepare() error {
+func (q *query) prepare() (err error) {
 	e := q.engine
+	defer func() { q.logPanic(err) }()
+	defer physicalplan.Recover(&err) // of optimizers
 	expr, err := e.opts.Parser.ParseExpr(q.text)
 	if err != nil {
 		return err
@@ -100,7 +102,9 @@ func (q *query) prepare() error {
 	}
 	for _, pass := range e.opts.Optimizers {
 		var notes annotations.Annotations
-		q.plan, notes = pass.Optimize(q.plan)
+		if q.plan, notes = pass.Optimize(q.plan); q.plan == nil {
+			return fmt.Errorf("optimizer %s gave no plan", pass.Name())
+		}
 		q.notes.Merge(notes)
 	}
 	return nil
@@ -217,12 +221,7 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	e := q.engine
 	oq := q.operatorQuery()
 	oq.AnnotateAll(q.notes)
-	defer func() {
-		var p *physicalplan.PanicError
-		if errors.As(err, &p) {
-			e.opts.Logger.Error("runtime panic during query evaluation", "expr", q.stmt.Expr.String(), "err", p.Err, "stacktrace", string(p.Stack))
-		}
-	}()
+	defer func() { q.logPanic(err) }()
 	defer physicalplan.Recover(&err)
 	if e.opts.EnableQueryCost {
 		defer func() { q.samples.TotalSeries, q.samples.SamplesRead = oq.Consumed() }()
@@ -251,9 +250,11 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	finishPreparing()
 
 	evalTimer, evalCtx := q.timers.GetSpanTimer(ctx, stats.InnerEvalTime, e.metrics.observers("inner_eval")...)
+	finishEvaluating := sync.OnceFunc(evalTimer.Finish)
+	defer finishEvaluating()
 	q.samples.InitStepTracking(q.plan.Start, max(q.plan.Start, q.plan.End), q.plan.Interval)
 	err = plan.Run(evalCtx, e.slots)
-	evalTimer.Finish()
+	finishEvaluating()
 	plan.MergeStats(q.samples, e.opts.EnableQueryCost)
 	q.mu.Lock()
 	q.ran = plan
@@ -281,6 +282,14 @@ func (q *query) open(ctx context.Context) (*scan.Storage, error) {
 		span.SetStatus(codes.Error, err.Error())
 	}
 	return st, err
+}
+
+// logPanic writes the stack of a runtime panic to the engine's log.
+func (q *query) logPanic(err error) {
+	var p *physicalplan.PanicError
+	if errors.As(err, &p) {
+		q.engine.opts.Logger.Error("runtime panic during query evaluation", "expr", q.text, "err", p.Err, "stacktrace", string(p.Stack))
+	}
 }
 
 // log writes the query to the query log.

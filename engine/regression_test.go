@@ -42,6 +42,8 @@ func TestRegressions(t *testing.T) {
 		{"of equal warnings the one of the later place stays", `avg_over_time(mixed[30s]) and irate(mixed[1m])`, false},
 		{"of equal infos the one of the later place stays", `exp ^ exp unless exp ^ exp`, false},
 		{"quantile arguments warn step by step", `histogram_quantiles(exp, "le", 0.25, scalar(q{i="1"}), scalar(q{i="1"} offset 10s))`, true},
+		{"equal selectors and a narrower one count each for itself", `k{i="1"} + k < k`, false},
+		{"of equal warnings about buckets too", `histogram_quantile(0.5, k) unless histogram_quantile(0.9, k)`, false},
 		{"a failed evaluation has no annotations", `rate({__name__=~"dup_.*"}[1m])`, false},
 		{"a failed end of delayed name removal has", `rate({__name__=~"dup_.*"}[1m])`, true},
 	} {
@@ -62,9 +64,30 @@ func TestRegressions(t *testing.T) {
 	}
 }
 
+// TestInvariantDuplicates: a step-invariant part is evaluated at a single time, where delayed name removal does
+// not look for equal labels; what stands around it does.
+func TestInvariantDuplicates(t *testing.T) {
+	st := promqltest.LoadedStorage(t, `load 10s
+  exp{i="1"} {{schema:1 sum:1 count:1 buckets:[1]}}x60
+`)
+	for _, query := range []string{
+		`histogram_quantiles(exp @ 10, "q", 0, 0) unless missing`,
+		`sort(histogram_quantiles(exp @ 10, "q", 0, 0) and exp)`,
+	} {
+		for _, m := range suiteModes {
+			o := suiteOpts()
+			m.set(&o)
+			q, err := engine.New(o).NewRangeQuery(context.Background(), st, nil, query, time.Unix(0, 0), time.Unix(60, 0), 10*time.Second)
+			require.NoError(t, err)
+			require.EqualError(t, q.Exec(context.Background()).Err, "vector cannot contain metrics with the same labelset", "%s: %s", m.name, query)
+		}
+	}
+}
+
 // outcome is a result in a form to compare.
 type outcome struct {
 	value, err      string
+	samples, read   int64
 	warnings, infos []string
 }
 
@@ -81,6 +104,7 @@ func instant(t *testing.T, e promql.QueryEngine, st storage.Queryable, query str
 		o.value = r.Value.String()
 	}
 	o.warnings, o.infos = r.Warnings.AsStrings(query, 0, 0)
+	o.samples, o.read = q.Stats().Samples.TotalSamples, q.Stats().Samples.SamplesRead
 	slices.Sort(o.warnings)
 	slices.Sort(o.infos)
 	return o

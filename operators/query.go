@@ -113,16 +113,9 @@ func (q *Query) annotate(err error, order int) {
 
 // AnnotateAll adds several annotations.
 func (q *Query) AnnotateAll(a annotations.Annotations) {
-	if len(a) == 0 {
-		return
+	for _, err := range a {
+		q.Annotate(err)
 	}
-	if q.parent != nil {
-		q.parent.AnnotateAll(a)
-		return
-	}
-	q.mu.Lock()
-	q.annotations.Merge(a)
-	q.mu.Unlock()
 }
 
 // Annotations are all annotations so far. It must not be called while operators run.

@@ -209,6 +209,15 @@ func (b *builder) mergeResults(n *node, c place) *node {
 	return b.merge(n, c)
 }
 
+// mergeInvariants puts a merge behind an operator that keeps labels as they are. What reaches it has differing
+// labels, but for a step-invariant part under delayed name removal: that is evaluated at a single time.
+func (b *builder) mergeInvariants(n *node, c place) *node {
+	if !c.ranged() || !b.q.DelayedNameRemoval {
+		return n
+	}
+	return b.merge(n, c)
+}
+
 // mergeNameless puts a merge behind an operator that evaluates whole series and drops their names.
 func (b *builder) mergeNameless(n *node, c place) *node {
 	if b.q.DelayedNameRemoval {

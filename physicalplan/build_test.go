@@ -76,8 +76,9 @@ func TestPipelines(t *testing.T) {
          ⇒ and on (a) (input 1)
 2. scan x
    → and on (a)
-      → merge, dropping names (only where labels collide)
-         ⇒ result
+      → merge (only where labels collide)
+         → merge, dropping names (only where labels collide)
+            ⇒ result
 `},
 		{"parts that never vary are evaluated once", `x + on () group_left () sum(y @ 10)`, true, `
 1. scan x

@@ -87,7 +87,7 @@ func (b *builder) ofVector(n *logicalplan.Call, c place) (*node, error) {
 			Desc:   strings.HasSuffix(name, "_desc"),
 			Pos:    n.Pos(),
 		}, c.ranged())
-		return b.add(op, c.grid, in), nil
+		return b.mergeInvariants(b.add(op, c.grid, in), c), nil
 	case strings.HasPrefix(name, "histogram_"):
 		op, err := function.NewHistogram(b.account(), name, schema)
 		if err != nil {

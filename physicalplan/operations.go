@@ -45,7 +45,8 @@ func (b *builder) binary(n *logicalplan.Binary, c place) (*node, error) {
 		if err != nil {
 			return nil, err
 		}
-		return b.add(binary.NewSetFilter(b.account(), n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching), c.grid, lhs, rhs), nil
+		op := binary.NewSetFilter(b.account(), n.Op, lhs.op.Schema(), rhs.op.Schema(), n.Matching)
+		return b.mergeInvariants(b.add(op, c.grid, lhs, rhs), c), nil
 	}
 	lhs, err := b.build(n.LHS, c)
 	if err != nil {

@@ -123,7 +123,7 @@ func (o *CountValues) Close() {
 
 // Fold counts the samples of a batch, series by series.
 func (o *CountValues) Fold(_ *operators.Worker, _ int, b *operators.Batch, _ operators.StepRange) error {
-	var held, bytes int64
+	var held, most, bytes int64
 	for row := range b.Rows {
 		group := o.grouping.of[b.First+row]
 		lo, hi := b.Pos(row, 0), b.Pos(row+1, 0)
@@ -138,6 +138,7 @@ func (o *CountValues) Fold(_ *operators.Worker, _ int, b *operators.Batch, _ ope
 			}
 			n, size := last.add(at+i, o.steps)
 			held, bytes = held+n, bytes+size
+			most = max(most, held)
 		}
 		if b.H == nil {
 			continue
@@ -145,13 +146,18 @@ func (o *CountValues) Fold(_ *operators.Worker, _ int, b *operators.Batch, _ ope
 		for i := b.HValid.Next(lo, hi); i < hi; i = b.HValid.Next(i+1, hi) {
 			n, size := o.text(group, b.H[i].String).add(at+i, o.steps)
 			held, bytes = held+n, bytes+size
+			most = max(most, held)
 		}
 	}
 	o.held += held
 	o.bytes += bytes
 	// Both count even if one of them fails, as Close takes both back.
 	memory := o.q.Grow(bytes)
-	if err := o.q.Hold(held); err != nil {
+	// A value that becomes a column frees samples. What was held before must not depend on where the
+	// batch ends.
+	err := o.q.Hold(most)
+	o.q.Free(most - held)
+	if err != nil {
 		return err
 	}
 	return memory

@@ -280,6 +280,7 @@ func (v *VectorVector) findPairs(ctx context.Context, one members) ([]int32, err
 		// Pairs share a row at the only step, so at most one of them has a result, and that
 		// one's place is the row's.
 		v.rows, v.join.pairs = newRowIndex(len(v.many.series)), nil
+		clear(v.known)
 		rowOf, err = v.listPairs(ctx, one, true)
 	}
 	for _, l := range v.rows.labels[known:] {

@@ -74,7 +74,7 @@ func TestMerge(t *testing.T) {
 				}
 			}
 			return m
-		}, operatortest.Options{Steps: steps, Seed: uint64(seed)}, operatortest.Input{Series: series})
+		}, operatortest.Options{Steps: steps, Seed: uint64(seed), Adapts: true}, operatortest.Input{Series: series})
 		if want.Err != nil {
 			failed++
 			require.EqualError(t, got.Err, want.Err.Error())
@@ -105,7 +105,7 @@ func TestMergeSettlesDropNameBySteps(t *testing.T) {
 	for seed := range uint64(20) {
 		got := operatortest.Run(t, func(q *operators.Query, in []*operators.Schema) operators.Operator {
 			return NewMerge(q, in[0], false, operatortest.Grid(3))
-		}, operatortest.Options{Steps: 3, Seed: seed}, operatortest.Input{Series: series})
+		}, operatortest.Options{Steps: 3, Seed: seed, Adapts: true}, operatortest.Input{Series: series})
 		require.NoError(t, got.Err)
 		require.Len(t, got.Series, 2)
 		require.Equal(t, `{c="d"}`, got.Series[0].Labels.String())

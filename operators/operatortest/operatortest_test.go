@@ -356,6 +356,20 @@ func TestBrokenOperators(t *testing.T) {
 		"holds bytes after Close": {sink(func(o *count) {
 			o.onFinish = func(o *count, _ int) error { return o.q.Grow(1) }
 		}), "1 bytes are held"},
+		"holds by the rows of a batch": {fold(func(o *count, _ int, b *operators.Batch, _ operators.StepRange) error {
+			if err := o.q.Hold(int64(b.Rows)); err != nil {
+				return err
+			}
+			o.q.Free(int64(b.Rows))
+			return nil
+		}), "samples were held"},
+		"swallows the error of a limit": {sink(func(o *count) {
+			o.onFinish = func(o *count, _ int) error {
+				_ = o.q.Hold(50)
+				o.q.Free(50)
+				return nil
+			}
+		}), "without an error"},
 		"frees twice": {sink(func(o *count) {
 			o.onFold = func(o *count, _ int, _ *operators.Batch, _ operators.StepRange) error { return nil }
 			closed := 0

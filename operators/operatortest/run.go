@@ -33,8 +33,11 @@ type Options struct {
 	Order []int
 	// OneRange keeps the grid whole, for operators that promise the same answer for one range alone.
 	OneRange bool
-	// Disjoint keeps step ranges from overlapping, for operators that never stand in a subquery.
+	// Disjoint keeps step ranges from overlapping and from having no step, for operators that never stand in a subquery.
 	Disjoint bool
+	// Adapts is set for an operator whose way of working, and so the number of samples that it holds, depends on
+	// whether it knows all series of its input.
+	Adapts bool
 	// Output is the result of an operator that is no Source. It is asked before and after Close, for
 	// it lives on, and so may what is accounted for it.
 	Output func(op operators.Operator) []Series
@@ -76,7 +79,7 @@ func Check(build Build, o Options, inputs ...Input) (Result, error) {
 		s := randomShape(c.rnd, o)
 		next, err := c.run(s, nil)
 		if err == nil {
-			err = compare(first, next, s)
+			err = c.compare(first, next, s)
 		}
 		if err != nil {
 			return first.Result, fmt.Errorf("shape %+v: %w", s, err)
@@ -190,7 +193,7 @@ func (c *check) close(d *driver) (err error) {
 }
 
 // compare says how a shape's outcome differs from the plain one's.
-func compare(want, got outcome, s shape) error {
+func (c *check) compare(want, got outcome, s shape) error {
 	if want.Err != nil || got.Err != nil {
 		if want.Err == nil || got.Err == nil || want.Err.Error() != got.Err.Error() {
 			return fmt.Errorf("error %v, want %v", got.Err, want.Err)
@@ -209,6 +212,9 @@ func compare(want, got outcome, s shape) error {
 		if w[i].DropName != g[i].DropName {
 			return fmt.Errorf("DropName of %s is %v, want %v", w[i].Labels, g[i].DropName, w[i].DropName)
 		}
+	}
+	if s.oneRange() && !c.options.Adapts && want.samples != got.samples {
+		return fmt.Errorf("at most %d samples were held, want %d", got.samples, want.samples)
 	}
 	if !slices.Equal(want.annotations, got.annotations) {
 		return fmt.Errorf("annotations %q, want %q", got.annotations, want.annotations)
@@ -243,7 +249,7 @@ func (c *check) interrupted(s shape, full outcome) (string, error) {
 		})
 		var cancelled promql.ErrQueryCanceled
 		if err == nil && !errors.As(res.Err, &cancelled) {
-			err = compare(full, res, s)
+			err = c.compare(full, res, s)
 		}
 		return fmt.Sprintf("cancelled before call %d", at), err
 	case 2:
@@ -253,8 +259,12 @@ func (c *check) interrupted(s shape, full outcome) (string, error) {
 		limit := 1 + c.rnd.Int64N(full.samples)
 		res, err := c.run(s, func(d *driver) { d.q.MaxSamples = limit })
 		var many promql.ErrTooManySamples
-		if err == nil && !errors.As(res.Err, &many) {
-			err = compare(full, res, s)
+		switch refused := errors.As(res.Err, &many); {
+		case err != nil:
+		case res.Err == nil && res.samples > limit:
+			err = violated("%d samples were held without an error", res.samples)
+		case !refused:
+			err = c.compare(full, res, s)
 		}
 		return fmt.Sprintf("with at most %d samples", limit), err
 	default:
@@ -265,7 +275,7 @@ func (c *check) interrupted(s shape, full outcome) (string, error) {
 		res, err := c.run(s, func(d *driver) { d.q.MemoryBudget = budget })
 		var many *operators.BudgetError
 		if err == nil && !errors.As(res.Err, &many) {
-			err = compare(full, res, s)
+			err = c.compare(full, res, s)
 		}
 		return fmt.Sprintf("with at most %d bytes", budget), err
 	}

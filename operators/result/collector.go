@@ -11,8 +11,8 @@ import (
 	"github.com/stride-promql/stride/operators"
 )
 
-// Collector is the sink behind a plan's root. Its result shares no memory with batches; histograms
-// are those of the batches, which nobody writes to. Input: 0 the root (FoldRows, though all
+// Collector is the sink behind a plan's root. Its result shares no memory with batches, and no two of its histograms, which
+// in batches may be one, share any: who gets the result may write to it. Input: 0 the root (FoldRows, though all
 // work is done while preparing, by any worker).
 type Collector struct {
 	q       *operators.Query
@@ -72,7 +72,7 @@ func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) erro
 				c.present[i] = true
 				n++
 			case b.HasHistogram(row):
-				c.samples[i] = promql.Sample{T: c.grid.Start, H: b.H[row]}
+				c.samples[i] = promql.Sample{T: c.grid.Start, H: b.H[row].Copy()}
 				c.present[i] = true
 				n += operators.HistogramSamples(b.H[row])
 			}
@@ -112,7 +112,7 @@ func (c *Collector) add(s *promql.Series, b *operators.Batch, row int) int64 {
 	n := int64(count)
 	if b.H != nil {
 		for p := b.HValid.Next(lo, hi); p < hi; p = b.HValid.Next(p+1, hi) {
-			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: b.H[p]})
+			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: b.H[p].Copy()})
 			n += operators.HistogramSamples(b.H[p])
 		}
 	}

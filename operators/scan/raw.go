@@ -2,8 +2,11 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"sort"
+	"sync"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 
 	"github.com/stride-promql/stride/operators"
@@ -18,7 +21,12 @@ type Raw struct {
 	spec    window.Spec
 	loaders []loader
 	series  []promql.Series
+
+	mu    sync.Mutex
+	found map[string]struct{} // labels of the series with samples
 }
+
+var errSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
 
 // NewRaw takes the windows of sel at the only step of spec's grid.
 func NewRaw(q *operators.Query, sel *Selector, spec window.Spec) *Raw {
@@ -45,6 +53,7 @@ func (r *Raw) Bind(ctx context.Context) error {
 	}
 	err := r.sel.Bind(ctx, r.q)
 	r.series = make([]promql.Series, r.sel.schema.Len())
+	r.found = make(map[string]struct{}, r.sel.schema.Len())
 	return err
 }
 
@@ -93,10 +102,13 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 		}
 	}
 	for k, h := range in.H {
-		s.Histograms = append(s.Histograms, promql.HPoint{T: in.HT[k], H: h})
+		s.Histograms = append(s.Histograms, promql.HPoint{T: in.HT[k], H: h.Copy()}) // spans may be those of the next histogram
 		n += operators.HistogramSamples(h)
 	}
 	r.series[i] = s
+	if n > 0 && !r.first(s.Metric) {
+		return errSameLabelset
+	}
 	for _, u := range r.sel.Uses {
 		u.Scope.Counts(w).Add(0, n, n)
 	}
@@ -104,6 +116,16 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 		return err
 	}
 	return r.q.Hold(n)
+}
+
+// first tells whether no series of the same labels had samples before.
+func (r *Raw) first(l labels.Labels) bool {
+	key := string(l.Bytes(nil))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, again := r.found[key]
+	r.found[key] = struct{}{}
+	return !again
 }
 
 // Matrix is the series that have samples, sorted by labels.

@@ -63,7 +63,8 @@ type Scan interface {
 	operators.Source
 	// AddUse makes the scan stand for one more selector, before Bind.
 	AddUse(u *Use)
-	// Again counts for one more selector that is equal to the first.
+	// Again counts for one more selector that keeps all series of the scan. One with a filter has
+	// a Filter behind the scan, whose Again it is.
 	Again(s *operators.Scope)
 }
 
@@ -72,7 +73,7 @@ func (v *Vector) AddUse(u *Use) { v.sel.Uses = append(v.sel.Uses, u) }
 
 // Again implements Scan.
 func (v *Vector) Again(s *operators.Scope) {
-	v.AddUse(&Use{Scope: s, Filter: v.sel.Uses[0].Filter})
+	v.AddUse(&Use{Scope: s})
 }
 
 // AddUse implements Scan.
@@ -80,5 +81,5 @@ func (s *Window) AddUse(u *Use) { s.sel.Uses = append(s.sel.Uses, u) }
 
 // Again implements Scan.
 func (s *Window) Again(scope *operators.Scope) {
-	s.AddUse(&Use{Scope: scope, Filter: s.sel.Uses[0].Filter})
+	s.AddUse(&Use{Scope: scope})
 }
