@@ -72,7 +72,7 @@ func TestInvariantDuplicates(t *testing.T) {
 `)
 	for _, query := range []string{
 		`histogram_quantiles(exp @ 10, "q", 0, 0) unless missing`,
-		`sort(histogram_quantiles(exp @ 10, "q", 0, 0) and exp)`,
+		`sort(histogram_quantiles(exp @ 10, "q", 0, 0) and on (i) exp)`,
 	} {
 		for _, m := range suiteModes {
 			o := suiteOpts()
