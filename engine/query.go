@@ -78,6 +78,9 @@ func (q *query) prepare() (err error) {
 	e := q.engine
 	defer func() { q.logPanic(err) }()
 	defer physicalplan.Recover(&err) // of optimizers
+	if err := checkNesting(q.text, e.opts.MaxExpressionDepth); err != nil {
+		return err
+	}
 	expr, err := e.opts.Parser.ParseExpr(q.text)
 	if err != nil {
 		return err

@@ -38,6 +38,7 @@ func TestRegressions(t *testing.T) {
 		{"the pipeline's source has many steps, its sink one", `sum(count_over_time(k[30m:1s]))`, false},
 		{"custom buckets know no zero bucket", `first_over_time((-custom)[1m:10s])`, true},
 		{"custom buckets divided by 0", `first_over_time((custom / 0)[1m:10s])`, true},
+		{"the zero bucket of the result", `-custom`, true},
 		{"a subquery without steps holds a part that never varies", `((scalar(max(k @ 20))) * k)[1s:3m]`, true},
 		{"of equal warnings the one of the later place stays", `avg_over_time(mixed[30s]) and irate(mixed[1m])`, false},
 		{"of equal infos the one of the later place stays", `exp ^ exp unless exp ^ exp`, false},

@@ -1,18 +1,19 @@
 package engine_test
 
 import (
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/teststorage"
 	"github.com/stretchr/testify/require"
-
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 
 	"github.com/stride-promql/stride/internal/difftest"
 )
@@ -31,72 +32,95 @@ func TestBefore1970(t *testing.T) {
 	}
 }
 
-// TestExtremeTimes asks at the ends of time. Queries that overflow in Prometheus give what they give there.
-func TestExtremeTimes(t *testing.T) {
-	const minute = 60_000
-	for name, start := range map[string]int64{
-		"first":        math.MinInt64,
-		"near first":   math.MinInt64 + 10*minute,
-		"far past":     math.MinInt64 / 2,
-		"far future":   math.MaxInt64 / 2,
-		"near last":    math.MaxInt64 - 40*minute,
-		"last":         math.MaxInt64 - 20*minute,
-		"of the clock": time.Unix(1<<40, 0).UnixMilli(),
-	} {
-		t.Run(name, func(t *testing.T) {
-			samples := make([]chunks.Sample, 80)
-			for i := range samples {
-				samples[i] = floatSample{start + int64(i)*15_000, float64(i)}
-			}
-			l := labels.FromStrings("__name__", "m_total")
-			st := both{
-				listed{storage.NewListSeries(l, samples)},
-				chunked{chunkSeries(l, xorChunk(t, chunkenc.EncXOR, samples[:40]), xorChunk(t, chunkenc.EncXOR2, samples[40:]))},
-			}
-			answered := 0
-			for _, query := range []string{
-				`m_total`, `rate(m_total[5m])`, `count_over_time(m_total[10m])`, `m_total offset 5m`, `m_total offset -5m`,
-				`sum(m_total)`, `count_over_time(m_total[10m] offset 1m)`, `last_over_time(m_total[100y])`, `timestamp(m_total)`,
-			} {
-				for _, tm := range []difftest.Times{
-					instantAt(start), instantAt(start + 5*minute), instantAt(start + 20*minute - 1),
-					rangeOf(start, start+19*minute, minute), rangeOf(start+5*minute, start+6*minute, 7_000),
-				} {
-					if requireSame(t, st, query, tm) {
-						answered++
-					}
-				}
-			}
-			require.Greater(t, answered, 10)
-		})
+// A query's own times go no further than time.Time's nanoseconds do.
+const (
+	clockFirst = math.MinInt64 / int64(time.Millisecond)
+	clockLast  = math.MaxInt64 / int64(time.Millisecond)
+)
+
+// endsOfTime holds a series of 80 samples from start on, as samples and as chunks.
+func endsOfTime(t *testing.T, start int64) both {
+	samples := make([]chunks.Sample, 80)
+	for i := range samples {
+		samples[i] = floatSample{start + int64(i)*15_000, float64(i)}
+	}
+	l := labels.FromStrings("__name__", "m_total")
+	return both{
+		listed{storage.NewListSeries(l, samples)},
+		chunked{chunkSeries(l, xorChunk(t, chunkenc.EncXOR, samples[:40]), xorChunk(t, chunkenc.EncXOR2, samples[40:]))},
 	}
 }
 
-// TestAllOfTime asks for ranges that end with time, or span more than half of it. Prometheus does not come
-// back from some of them.
-func TestAllOfTime(t *testing.T) {
-	st := listed(counters(2))
-	last := []chunks.Sample{floatSample{math.MaxInt64 - 5, 7}}
-	st = append(st, storage.NewListSeries(labels.FromStrings("__name__", "m_total", "s", "last"), last))
-	const longest = math.MaxInt64 / int64(time.Millisecond)
-	for _, query := range []string{`m_total`, `rate(m_total[5m])`, `sum(count_over_time(m_total[10m]))`, `m_total offset -5m`, `m_total offset 5m`, `count_over_time(m_total[10m:1m])`, `vector(1)`, `time()`} {
-		for _, tm := range []difftest.Times{
-			rangeOf(math.MaxInt64-10_000, math.MaxInt64, 1), rangeOf(math.MaxInt64-10_000, math.MaxInt64, 10_001), rangeOf(math.MaxInt64-100, math.MaxInt64, longest),
-			rangeOf(math.MinInt64, math.MinInt64+10_000, 1000), rangeOf(-1<<62, math.MaxInt64, longest), rangeOf(math.MinInt64, math.MaxInt64, longest),
+func TestEndsOfClock(t *testing.T) {
+	const minute = 60_000
+	for _, start := range []int64{clockFirst, clockFirst + 10*minute, clockLast - 40*minute, clockLast - 20*minute} {
+		answered := 0
+		for _, query := range []string{
+			`m_total`, `rate(m_total[5m])`, `count_over_time(m_total[10m])`, `m_total offset 5m`, `m_total offset -5m`, `max_over_time(m_total[10m:1m])`,
+			`sum(m_total)`, `count_over_time(m_total[10m] offset 1m)`, `last_over_time(m_total[200y])`, `timestamp(m_total)`, `m_total offset 290y`,
 		} {
-			for i, m := range storageModes {
-				got := ask(t, storageEngine(i), st, query, tm)
-				require.Empty(t, got.Panic, "%s, %s, %s", query, tm, m.name)
-				if got.Err != nil {
-					require.NotContains(t, got.Err.Error(), "runtime error", "%s, %s, %s", query, tm, m.name)
+			for _, tm := range []difftest.Times{
+				instantAt(start), instantAt(start + 5*minute), instantAt(start + 20*minute - 1),
+				rangeOf(start, start+19*minute, minute), rangeOf(start+5*minute, start+6*minute, 7_000),
+			} {
+				if requireSame(t, endsOfTime(t, start), query, tm) {
+					answered++
+				}
+			}
+		}
+		require.Greater(t, answered, 20)
+	}
+}
+
+// TestEndsOfTime looks with @ at samples at the ends of what a timestamp can be. Prometheus keeps the way there in
+// nanoseconds, which overflow, and misses them; so any answer will do.
+func TestEndsOfTime(t *testing.T) {
+	const minute = 60_000
+	for _, start := range []int64{math.MinInt64, math.MinInt64 + 20*minute, math.MinInt64 / 2, math.MaxInt64 / 2, math.MaxInt64 - 60*minute, math.MaxInt64 - 20*minute} {
+		for _, query := range []string{
+			`m_total @ %[1]d`, `rate(m_total[5m] @ %[1]d)`, `count_over_time(m_total[10m] @ %[1]d)`, `m_total @ %[1]d offset 5m`, `m_total @ %[1]d offset -5m`,
+			`sum(m_total @ %[1]d)`, `last_over_time(m_total[200y] @ %[1]d)`, `timestamp(m_total @ %[1]d)`, `rate(m_total[5m] @ %[1]d offset -1h)`,
+			`count_over_time(m_total[10m] @ %[1]d offset 1h)`, `m_total @ %[1]d smoothed`, `increase(m_total[5m] @ %[1]d anchored)`,
+		} {
+			for _, at := range []int64{start/1000 + 16, start/1000 + 300, start/1000 + 1190} {
+				for _, tm := range []difftest.Times{instantAt(stateStart), rangeOf(stateStart, stateStart+10*minute, minute)} {
+					requireComposed(t, endsOfTime(t, start), fmt.Sprintf(query, at), tm)
 				}
 			}
 		}
 	}
-	got := ask(t, storageEngine(0), st, `m_total`, rangeOf(math.MaxInt64-10, math.MaxInt64, 2))
-	require.NoError(t, got.Err)
-	require.Len(t, got.Value, 1)
-	require.Len(t, got.Value.(promql.Matrix)[0].Floats, 3)
+}
+
+// requireComposed demands any answer, or an error that is not a panic's.
+func requireComposed(t *testing.T, st storage.Queryable, query string, tm difftest.Times) {
+	t.Helper()
+	for i, m := range storageModes {
+		got := ask(t, storageEngine(i), st, query, tm)
+		require.Empty(t, got.Panic, "%s, %s, %s", query, tm, m.name)
+		if got.Err != nil {
+			require.NotContains(t, got.Err.Error(), "unexpected error", "%s, %s, %s", query, tm, m.name)
+		}
+	}
+}
+
+// TestOverTheEnds asks for what does not end in Prometheus, or only with an error.
+func TestOverTheEnds(t *testing.T) {
+	const last = math.MaxInt64 / 1000
+	for _, query := range []string{
+		`m_total`, `time()`, `vector(1)`, `rate(m_total[5m])`, `m_total offset -290y`, `max_over_time(m_total[290y:1y])`,
+		fmt.Sprintf(`m_total[1h] @ %d offset -2h`, last),
+	} {
+		for _, tm := range []difftest.Times{
+			instantAt(math.MaxInt64), instantAt(math.MinInt64),
+			rangeOf(clockLast-10_000, clockLast, 1), rangeOf(clockLast-10_000, clockLast, clockLast), rangeOf(clockFirst, clockLast, clockLast), rangeOf(clockFirst, clockLast, clockLast/1000),
+			rangeOf(math.MinInt64, math.MaxInt64, clockLast), rangeOf(math.MaxInt64-100, math.MaxInt64, 3),
+		} {
+			if !tm.Instant && strings.HasPrefix(query, "m_total[") {
+				continue
+			}
+			requireComposed(t, endsOfTime(t, clockLast-1_200_000), query, tm)
+		}
+	}
 }
 
 // TestManySteps evaluates 100,000 steps and compares some of them with instant queries.

@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"unsafe"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/promql"
 
 	"github.com/stride-promql/stride/operators"
@@ -72,7 +73,7 @@ func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) erro
 				c.present[i] = true
 				n++
 			case b.HasHistogram(row):
-				c.samples[i] = promql.Sample{T: c.grid.Start, H: b.H[row].Copy()}
+				c.samples[i] = promql.Sample{T: c.grid.Start, H: own(b.H[row])}
 				c.present[i] = true
 				n += operators.HistogramSamples(b.H[row])
 			}
@@ -112,11 +113,19 @@ func (c *Collector) add(s *promql.Series, b *operators.Batch, row int) int64 {
 	n := int64(count)
 	if b.H != nil {
 		for p := b.HValid.Next(lo, hi); p < hi; p = b.HValid.Next(p+1, hi) {
-			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: b.H[p].Copy()})
+			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: own(b.H[p])})
 			n += operators.HistogramSamples(b.H[p])
 		}
 	}
 	return n
+}
+
+// own is a copy of h that the result may have.
+func own(h *histogram.FloatHistogram) *histogram.FloatHistogram {
+	c := h.Copy()
+	// Copy leaves out the zero bucket of a histogram with custom buckets, where arithmetic may have put a NaN or -0.
+	c.ZeroCount, c.ZeroThreshold = h.ZeroCount, h.ZeroThreshold
+	return c
 }
 
 // Fold implements operators.Sink; Prepare has done it all.
