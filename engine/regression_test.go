@@ -2,16 +2,15 @@ package engine_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/promqltest"
-	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/engine"
+	"github.com/stride-promql/stride/internal/difftest"
 )
 
 // TestRegressions holds queries that once differed from Prometheus.
@@ -52,13 +51,19 @@ func TestRegressions(t *testing.T) {
 			o := opts
 			o.EnableDelayedNameRemoval = c.delayed
 			reference := promql.NewEngine(o.EngineOpts)
+			expr, err := o.Parser.ParseExpr(c.query)
+			require.NoError(t, err)
 			for _, m := range suiteModes {
 				mode := o
 				m.set(&mode)
 				candidate := engine.New(mode)
 				for _, at := range []int64{0, 20, 50, 120, 320} {
-					want := instant(t, reference, st, c.query, at)
-					require.Equal(t, want, instant(t, candidate, st, c.query, at), "%s: %s at %d", c.why, m.name, at)
+					run := difftest.Case{Query: c.query, Times: difftest.Times{Instant: true, Start: at * 1000, End: at * 1000}}
+					want, got := run.Run(context.Background(), reference, st), run.Run(context.Background(), candidate, st)
+					compare := difftest.NewComparer(expr, run.Times, difftest.DefaultTolerance, true)
+					require.Nil(t, compare.Compare(want, got), "%s: %s at %d", c.why, m.name, at)
+					want.Close()
+					got.Close()
 				}
 			}
 		})
@@ -83,30 +88,4 @@ func TestInvariantDuplicates(t *testing.T) {
 			require.EqualError(t, q.Exec(context.Background()).Err, "vector cannot contain metrics with the same labelset", "%s: %s", m.name, query)
 		}
 	}
-}
-
-// outcome is a result in a form to compare.
-type outcome struct {
-	value, err      string
-	samples, read   int64
-	warnings, infos []string
-}
-
-func instant(t *testing.T, e promql.QueryEngine, st storage.Queryable, query string, at int64) outcome {
-	t.Helper()
-	q, err := e.NewInstantQuery(context.Background(), st, nil, query, time.Unix(at, 0))
-	require.NoError(t, err)
-	defer q.Close()
-	r := q.Exec(context.Background())
-	var o outcome
-	if r.Err != nil {
-		o.err = r.Err.Error()
-	} else {
-		o.value = r.Value.String()
-	}
-	o.warnings, o.infos = r.Warnings.AsStrings(query, 0, 0)
-	o.samples, o.read = q.Stats().Samples.TotalSamples, q.Stats().Samples.SamplesRead
-	slices.Sort(o.warnings)
-	slices.Sort(o.infos)
-	return o
 }
