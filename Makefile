@@ -23,11 +23,18 @@ build: ## build bin/stride
 run: build ## build the command, make sample data (kept in .cache/demo) and run queries on it
 	bin/stride demo --cache $(CACHE)/demo $(ARGS)
 
-test: ## run every check and test: vet, lint, unit, suite
-	@$(STAGE) vet   $(GO) vet ./...
-	@$(STAGE) lint  $(MAKE) -s staticcheck
-	@$(STAGE) api   $(MAKE) -s api
-	@$(STAGE) unit  $(MAKE) -s unit
+# make -k test goes on behind a stage that fails.
+test: stage-vet stage-lint stage-api stage-unit stage-suite ## run every check and test: vet, lint, unit, suite
+
+stage-vet:
+	@$(STAGE) vet $(GO) vet ./...
+stage-lint:
+	@$(STAGE) lint $(MAKE) -s staticcheck
+stage-api:
+	@$(STAGE) api $(MAKE) -s api
+stage-unit:
+	@$(STAGE) unit $(MAKE) -s unit
+stage-suite:
 	@$(STAGE) suite $(MAKE) -s suite
 
 lint: ## run vet and staticcheck, and show what a change breaks for users of the packages
@@ -60,4 +67,5 @@ differential: ## compare QUERIES generated queries with Prometheus, from SEED on
 clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
-.PHONY: help build run test lint staticcheck api unit suite race fuzz differential clean
+.NOTPARALLEL:
+.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential clean

@@ -237,7 +237,7 @@ var namesQueries = []string{
 	`rate({env="1"}[10m])`, `sum by (__name__) (rate({env="1"}[10m]))`, `{env="1"} * 2`, `-{env="1"}`, `abs({env="1"})`, `{env="1"} == bool 60`, `{env="1"} + on(__name__, env) {env="1"}`,
 	`rate({__name__=~"turn.+"}[10m])`, `count_over_time({__name__=~"turn.+"}[5m])`, `{__name__=~"turn.+"} * 1`, `-{__name__=~"turn.+"}`, `quantile(0.5, rate({__name__=~"metric|another_metric"}[10m]))`,
 	`sum by (__name__) (metric * 2)`, `sum by (__name__, env) ({env="1"} + 1)`, `label_replace(rate(metric[10m]), "__name__", "rate_of_$1", "env", "(.*)")`, `label_join(metric * 2, "__name__", "_", "env", "env")`,
-	`label_replace(metric, "__name__", "a", "", "")`, `label_replace({env="1"}, "__name__", "a", "", "")`, `label_replace({env="1"} * 2, "env", "b", "", "")`, `count_values("__name__", metric)`, `count_values("v", {env="1"})`,
+	`label_replace(metric, "__name__", "a", "", "")`, `label_replace({env="1"}, "__name__", "a", "", "")`, `label_replace({env="1"} * 2, "env", "b", "", "")`, `count_values("__name__", metric)`, `sort_by_label(count_values("v", {env="1"}), "v")`,
 	`last_over_time({env="1"}[10m])`, `first_over_time(metric[10m])`, `max_over_time((rate(metric[10m]))[10m:5m])`, `max_over_time({env="1"}[10m:5m])`, `sum_over_time((metric * 2)[10m:5m])`,
 	`topk(5, {env="1"} * 2)`, `sort(rate(metric[10m]))`, `sort({env="1"})`, `histogram_quantile(0.5, bucket)`, `histogram_quantile(0.5, rate(bucket[10m]))`, `histogram_count(native)`, `timestamp({env="1"})`,
 	`avg by (__name__, env) (rate({env="1"}[10m]))`, `metric and rate(metric[10m])`, `rate(metric[10m]) and metric`, `rate(metric[10m]) unless another_metric`, `rate(metric[10m]) or metric`,

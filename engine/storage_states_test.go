@@ -253,12 +253,12 @@ func TestGrowingHead(t *testing.T) {
 	var next atomic.Int64
 	o := engine.Opts{EngineOpts: storageOpts(), Workers: 4, PoisonBatches: true}
 	o.BatchSeries = 1
-	e := engine.New(o)
+	engines := []*engine.Engine{engine.New(o), engine.New(o), storageEngine(2)}
 	for range 4 {
 		readers.Go(func() {
 			for i := int(next.Add(1)); i <= queries; i = int(next.Add(1)) {
 				query, tm := stateQueries[i%len(stateQueries)], times[i/len(stateQueries)%len(times)]
-				if d := difference(t, want[key(query, tm)], ask(t, e, st, query, tm), query, tm); d != nil {
+				if d := difference(t, want[key(query, tm)], ask(t, engines[i%3], st, query, tm), query, tm); d != nil {
 					t.Errorf("%s\n%s:\n%s", query, tm, d)
 				}
 			}

@@ -229,7 +229,7 @@ func (w *world) ours(query string, e evaluation, delayed int) operatortest.Resul
 		}
 	}
 	out := operatortest.Run(w.t, c.operator, operatortest.Options{
-		Steps: c.grid.Steps, Seed: w.rnd.Uint64(), Shapes: 2,
+		Steps: c.grid.Steps, Seed: w.rnd.Uint64(), Shapes: 1,
 		Setup: func(q *operators.Query) { q.Lookback, q.DelayedNameRemoval = lookback, delayed == 1 },
 	}, inputs...)
 	switch {

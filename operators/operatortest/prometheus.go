@@ -65,9 +65,9 @@ func Prometheus(t testing.TB, series []Series, query Query) Result {
 	)
 	start, end := time.UnixMilli(query.Grid.Start), time.UnixMilli(query.Grid.End())
 	if query.Instant {
-		q, err = ng.NewInstantQuery(ctx, Storage(series), nil, query.Text, start)
+		q, err = ng.NewInstantQuery(ctx, storageOf(series), nil, query.Text, start)
 	} else {
-		q, err = ng.NewRangeQuery(ctx, Storage(series), nil, query.Text, start, end, time.Duration(query.Grid.Interval)*time.Millisecond)
+		q, err = ng.NewRangeQuery(ctx, storageOf(series), nil, query.Text, start, end, time.Duration(query.Grid.Interval)*time.Millisecond)
 	}
 	require.NoError(t, err, query.Text)
 	defer q.Close()
@@ -108,8 +108,8 @@ func Values(v parser.Value, grid operators.Grid) []Series {
 	return out
 }
 
-// Storage offers series, in their order, to Prometheus.
-func Storage(series []Series) storage.Queryable {
+// storageOf offers series, in their order, to Prometheus.
+func storageOf(series []Series) storage.Queryable {
 	return &storage.MockQueryable{MockQuerier: &storage.MockQuerier{
 		SelectMockFunction: func(_ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 			set := &seriesSet{at: -1}
