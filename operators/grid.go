@@ -1,5 +1,7 @@
 package operators
 
+import "math"
+
 // Grid is the evaluation times of a node: Steps times in milliseconds, Interval apart, the first at
 // Start. An instant query is a grid of one step.
 type Grid struct {
@@ -17,7 +19,9 @@ func NewGrid(start, end, interval int64) Grid {
 	if end < start {
 		return Grid{Start: start, Interval: interval}
 	}
-	return Grid{Start: start, Interval: interval, Steps: int((end-start)/interval) + 1}
+	// The distance may be too large for an int64, not for a uint64.
+	steps := uint64(end-start) / uint64(interval)
+	return Grid{Start: start, Interval: interval, Steps: int(min(steps, math.MaxInt-1)) + 1}
 }
 
 // Time is the evaluation time of step i in milliseconds.

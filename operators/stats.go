@@ -7,6 +7,7 @@ import "github.com/prometheus/prometheus/util/stats"
 // Every worker counts into a Counts of its own, so that counting needs no lock.
 type Scope struct {
 	perStep bool
+	steps   int // elements of a worker's counts, which are made when it first counts
 	counts  []Counts
 	series  int64
 	from    int
@@ -25,13 +26,12 @@ type Counts struct {
 
 // NewScope is a scope of a grid of the given number of steps.
 func NewScope(workers, steps int, perStep bool) *Scope {
-	s := &Scope{perStep: perStep, counts: make([]Counts, workers)}
-	n := 1
+	s := &Scope{perStep: perStep, steps: 1, counts: make([]Counts, workers)}
 	if perStep {
-		n = max(1, steps)
+		s.steps = max(1, steps)
 	}
 	for i := range s.counts {
-		s.counts[i] = Counts{Total: make([]int64, n), Read: make([]int64, n), PerStep: perStep}
+		s.counts[i].PerStep = perStep
 	}
 	return s
 }
@@ -51,7 +51,13 @@ func (s *Scope) Open(r StepRange, first bool) {
 func (s *Scope) AddSeries(n int) { s.series += int64(n) }
 
 // Counts is the worker's share.
-func (s *Scope) Counts(w *Worker) *Counts { return &s.counts[w.ID] }
+func (s *Scope) Counts(w *Worker) *Counts {
+	c := &s.counts[w.ID]
+	if c.Total == nil {
+		c.Total, c.Read = make([]int64, s.steps), make([]int64, s.steps)
+	}
+	return c
+}
 
 // Add counts samples at a step: total in the windows, and read anew.
 func (c *Counts) Add(step int, total, read int64) {

@@ -38,6 +38,9 @@ func build(lp *logicalplan.Plan, opts Options, share bool) (*Plan, error) {
 		b.shared = map[sharedKey]*node{}
 	}
 	grid := operators.NewGrid(lp.Start, lp.End, lp.Interval)
+	if err := checkSteps("query", grid); err != nil {
+		return nil, err
+	}
 	c := place{grid: grid, start: lp.Start, end: lp.End}
 	c.scope = b.plan.newScope(nil, rootScope, grid, opts.PerStepStats)
 	if err := b.root(lp.Root, c); err != nil {

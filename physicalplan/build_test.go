@@ -16,6 +16,13 @@ import (
 
 func planOf(t *testing.T, query string, delayed bool) *Plan {
 	t.Helper()
+	p, err := tryPlan(t, query, delayed)
+	require.NoError(t, err)
+	return p
+}
+
+func tryPlan(t *testing.T, query string, delayed bool) (*Plan, error) {
+	t.Helper()
 	expr, err := parser.NewParser(promqltest.TestParserOpts).ParseExpr(query)
 	require.NoError(t, err)
 	stmt := &parser.EvalStmt{Start: time.Unix(0, 0), End: time.Unix(600, 0), Interval: time.Minute, LookbackDelta: 5 * time.Minute}
@@ -26,9 +33,14 @@ func planOf(t *testing.T, query string, delayed bool) *Plan {
 	for _, pass := range logicalplan.DefaultOptimizers() {
 		lp, _ = pass.Optimize(lp)
 	}
-	p, err := Build(lp, Options{Query: &operators.Query{Workers: 1, DelayedNameRemoval: delayed, Lookback: 300000}})
+	return Build(lp, Options{Query: &operators.Query{Workers: 1, DelayedNameRemoval: delayed, Lookback: 300000}})
+}
+
+func TestTooManySteps(t *testing.T) {
+	_, err := tryPlan(t, `count_over_time(x[10y:1s])`, true)
+	require.EqualError(t, err, "the subquery has 315360600 steps of 1s, the limit is 16777216: choose a longer step or a shorter range")
+	_, err = tryPlan(t, `count_over_time(x[30d:1m])`, true)
 	require.NoError(t, err)
-	return p
 }
 
 func TestPipelines(t *testing.T) {

@@ -1,6 +1,7 @@
 package physicalplan
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/prometheus/prometheus/util/stats"
@@ -42,6 +43,9 @@ func (b *builder) subqueryPlace(n *logicalplan.Subquery, c place, offset time.Du
 	if c.grid.Steps == 0 {
 		grid.Steps = 0
 	}
+	if err := checkSteps("subquery", grid); err != nil {
+		return place{}, err
+	}
 	inner := place{grid: grid, start: n.Times.Start, end: n.Times.End}
 	inner.scope = b.plan.newScope(c.scope, subqueryScope, grid, true)
 	inner.scope.consumer = stats.SubqueryConsumer{
@@ -55,6 +59,18 @@ func (b *builder) subqueryPlace(n *logicalplan.Subquery, c place, offset time.Du
 		inner.scope.consumer.AtTimestamp = n.Timestamp
 	}
 	return inner, nil
+}
+
+// maxSteps bounds the steps of a grid: a row of so many takes 128 MiB.
+const maxSteps = 1 << 24
+
+// checkSteps refuses a grid that memory will not hold, before anything is allocated for it.
+func checkSteps(what string, g operators.Grid) error {
+	if g.Steps <= maxSteps {
+		return nil
+	}
+	return fmt.Errorf("the %s has %d steps of %s, the limit is %d: choose a longer step or a shorter range",
+		what, g.Steps, time.Duration(g.Interval)*time.Millisecond, maxSteps)
 }
 
 // MergeStats adds the plan's sample statistics to those of the query, whose steps are tracked
