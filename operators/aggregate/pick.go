@@ -122,6 +122,10 @@ func (o *Pick) Open(r operators.StepRange) error {
 func (o *Pick) settle() {
 	b := boundsOf(o.param, o.r)
 	o.nothing, o.err, o.k, o.ratio = false, nil, nil, nil
+	if o.r.Len() == 0 {
+		o.nothing = true // nothing is evaluated, so that nothing is wrong with the parameter either
+		return
+	}
 	if o.op == parser.LIMIT_RATIO {
 		o.settleRatio(b)
 		return

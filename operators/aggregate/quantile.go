@@ -142,7 +142,9 @@ func (o *Quantile) Fold(_ *operators.Worker, input int, b *operators.Batch, seg 
 func (o *Quantile) Finish(_ context.Context, input int) error {
 	_, constant := o.param.Constant()
 	if input == inputParam || constant {
-		o.warn(boundsOf(o.param, o.groups.r))
+		if o.groups.r.Len() > 0 {
+			o.warn(boundsOf(o.param, o.groups.r))
+		}
 	}
 	if input == inputParam {
 		return nil
