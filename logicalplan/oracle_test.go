@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -86,7 +87,7 @@ func (r *selectRecorder) Select(_ context.Context, _ bool, h *storage.SelectHint
 	for ts := int64(-2_000_000); ts < 3_000_000; ts += 10_000 {
 		samples = append(samples, sample(ts))
 	}
-	lset := labels.FromStrings(labels.MetricName, "m", "instance", "i", "job", "j")
+	lset := labels.FromStrings(model.MetricNameLabel, "m", "instance", "i", "job", "j")
 	return &oneSeries{SeriesSet: storage.EmptySeriesSet(), series: storage.NewListSeries(lset, samples)}
 }
 

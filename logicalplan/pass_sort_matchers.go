@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/util/annotations"
 )
@@ -42,7 +43,7 @@ func sortedMatchers(ms []*labels.Matcher) []*labels.Matcher {
 }
 
 func compareMatchers(a, b *labels.Matcher) int {
-	if aName, bName := a.Name == labels.MetricName, b.Name == labels.MetricName; aName != bName {
+	if aName, bName := a.Name == model.MetricNameLabel, b.Name == model.MetricNameLabel; aName != bName {
 		if aName {
 			return 1
 		}

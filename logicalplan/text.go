@@ -157,7 +157,7 @@ func (w *textWriter) series(n *VectorSelector) {
 	// The parser puts the matcher of a name in front of the braces last, so only there it can be
 	// written as one.
 	if last := len(matchers) - 1; n.Name != "" && last >= 0 && isNameOf(matchers[last], n.Name) && isPlainName(n.Name, true) &&
-		!slices.ContainsFunc(matchers[:last], func(m *labels.Matcher) bool { return m.Name == labels.MetricName }) {
+		!slices.ContainsFunc(matchers[:last], func(m *labels.Matcher) bool { return m.Name == model.MetricNameLabel }) {
 		w.WriteString(n.Name)
 		if matchers = matchers[:last]; len(matchers) == 0 {
 			return
@@ -174,7 +174,7 @@ func (w *textWriter) series(n *VectorSelector) {
 }
 
 func isNameOf(m *labels.Matcher, name string) bool {
-	return m.Type == labels.MatchEqual && m.Name == labels.MetricName && m.Value == name
+	return m.Type == labels.MatchEqual && m.Name == model.MetricNameLabel && m.Value == name
 }
 
 func (w *textWriter) selectorModifiers(n *VectorSelector) {

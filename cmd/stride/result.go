@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -80,11 +81,11 @@ func addNames(names map[string]struct{}, l labels.Labels) {
 
 // sortedNames puts the metric name first, which is what one looks for first.
 func sortedNames(names map[string]struct{}) []string {
-	_, named := names[labels.MetricName]
-	delete(names, labels.MetricName)
+	_, named := names[model.MetricNameLabel]
+	delete(names, model.MetricNameLabel)
 	sorted := slices.Sorted(maps.Keys(names))
 	if named {
-		sorted = slices.Insert(sorted, 0, labels.MetricName)
+		sorted = slices.Insert(sorted, 0, model.MetricNameLabel)
 	}
 	return sorted
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -157,7 +158,7 @@ func (d *Dataset) add(kind Kind, name string, samples []Sample, lbls ...string) 
 	}
 	d.Kinds[name] = kind
 	d.Series = append(d.Series, SeriesData{
-		Labels:  labels.FromStrings(append([]string{labels.MetricName, name}, lbls...)...),
+		Labels:  labels.FromStrings(append([]string{model.MetricNameLabel, name}, lbls...)...),
 		Samples: samples,
 	})
 }

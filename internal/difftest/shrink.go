@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
@@ -168,7 +168,7 @@ func (s *simplifier) visit(slot *parser.Expr) {
 		with(s, &n.Anchored, false)
 		with(s, &n.Smoothed, false)
 		for i, m := range n.LabelMatchers {
-			if m.Name != labels.MetricName {
+			if m.Name != model.MetricNameLabel {
 				with(s, &n.LabelMatchers, slices.Delete(slices.Clone(n.LabelMatchers), i, i+1))
 			}
 		}

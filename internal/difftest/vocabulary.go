@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -37,9 +38,9 @@ func newVocabulary(d *Dataset) *vocabulary {
 		v.metrics = append(v.metrics, m)
 	}
 	for _, s := range d.Series {
-		m := byName[s.Labels.Get(labels.MetricName)]
+		m := byName[s.Labels.Get(model.MetricNameLabel)]
 		s.Labels.Range(func(l labels.Label) {
-			if l.Name == labels.MetricName {
+			if l.Name == model.MetricNameLabel {
 				return
 			}
 			if !slices.Contains(m.values[l.Name], l.Value) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -398,7 +399,7 @@ func (h *HistogramQuantile) metricName(l labels.Labels) string {
 	if !h.q.DelayedNameRemoval {
 		return ""
 	}
-	return l.Get(labels.MetricName)
+	return l.Get(model.MetricNameLabel)
 }
 
 // Morsels is the number of blocks of output series.

@@ -1,6 +1,7 @@
 package window
 
 import (
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -92,7 +93,7 @@ func (c *Call) annotate(n notes, at place) {
 	if n == 0 {
 		return
 	}
-	name := c.Metric().Get(labels.MetricName)
+	name := c.Metric().Get(model.MetricNameLabel)
 	for _, p := range c.Pos {
 		c.annotateAt(n, name, at(p))
 	}

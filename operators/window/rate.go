@@ -3,8 +3,8 @@ package window
 import (
 	"math"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stride-promql/stride/operators"
 )
@@ -54,7 +54,7 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 	c.annotate(seen&^noteStartTimeOverlap, firstArg)
 	if k.overlapped > 0 {
 		for _, p := range c.Pos {
-			c.Query.Annotate(overlapWarning(c.Metric().Get(labels.MetricName), p.First, k.overlapped))
+			c.Query.Annotate(overlapWarning(c.Metric().Get(model.MetricNameLabel), p.First, k.overlapped))
 		}
 	}
 	return nil
