@@ -94,7 +94,7 @@ func TestWarningsOfStorage(t *testing.T) {
 		{`gauge`, func() *hooks { return &hooks{} }},
 		{`gauge + gauge{i="1"}`, func() *hooks { return &hooks{} }},
 		{`rate(gauge[1m])`, func() *hooks { return &hooks{} }},
-		{`info(gauge)`, func() *hooks { return &hooks{} }},
+		{`sort_by_label(info(gauge), "i")`, func() *hooks { return &hooks{} }},
 		{`max_over_time(gauge[1m:10s])`, func() *hooks { return &hooks{} }},
 		// The first selector answers, the second fails.
 		{`gauge + hist`, func() *hooks {
