@@ -49,13 +49,19 @@ func (q *query) Explain() *Explanation {
 	for _, p := range q.engine.opts.Optimizers {
 		e.passes = append(e.passes, p.Name())
 	}
-	plan, err := q.physical(q.operatorQuery(), nil)
-	if err != nil {
+	if err := q.explainPipelines(e); err != nil {
 		e.err = err.Error()
-		return e
 	}
-	e.pipelines = plan.Pipelines(false)
 	return e
+}
+
+func (q *query) explainPipelines(e *Explanation) (err error) {
+	defer physicalplan.Recover(&err) // builders are the embedder's
+	plan, err := q.physical(q.operatorQuery(), nil)
+	if err == nil {
+		e.pipelines = plan.Pipelines(false)
+	}
+	return err
 }
 
 // Analyze implements ExplainableQuery.

@@ -92,3 +92,22 @@ func TestInvariantDuplicates(t *testing.T) {
 		}
 	}
 }
+
+// TestCutGrids: what is said of a parameter is said once, of all its values.
+func TestCutGrids(t *testing.T) {
+	st := promqltest.LoadedStorage(t, "load 1s\n  x 0+1x10\n")
+	for _, query := range []string{`limit_ratio(time(), vector(time()))`, `quantile(time() + 2, vector(time()))`} {
+		for _, m := range suiteModes {
+			o := suiteOpts()
+			m.set(&o)
+			expr, err := o.Parser.ParseExpr(query)
+			require.NoError(t, err)
+			run := difftest.Case{Query: query, Times: difftest.Times{Start: 0, End: 5000, Step: 1000}}
+			want, got := run.Run(context.Background(), promql.NewEngine(o.EngineOpts), st), run.Run(context.Background(), engine.New(o), st)
+			require.Len(t, want.Warnings, 1)
+			require.Nil(t, difftest.NewComparer(expr, run.Times, difftest.DefaultTolerance, true).Compare(want, got), m.name)
+			want.Close()
+			got.Close()
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package logicalplan
 
 import (
+	"math"
 	"slices"
+	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -46,7 +48,7 @@ func (MergeSelectors) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 			continue
 		}
 		i := slices.IndexFunc(groups, func(g []*VectorSelector) bool {
-			return timesOf.times[g[0]] == timesOf.times[v] && sameWindow(g[0], v) && sameHintTimes(g[0].Hints, v.Hints)
+			return timesOf.reader[g[0]] == timesOf.reader[v] && sameWindow(g[0], v) && sameHintTimes(g[0].Hints, v.Hints)
 		})
 		switch {
 		case i >= 0 && len(groups[i]) < maxMergeCandidates:
@@ -59,11 +61,12 @@ func (MergeSelectors) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 		mergeSelectors(g)
 		for i, a := range g {
 			for _, b := range g[:i] {
-				if SameScan(a, b) {
+				if sameMatchers(a, b) {
 					a.ReadOnce, b.ReadOnce = true, true
 				}
 			}
 		}
+		reconcileHints(g)
 	}
 	return p, nil
 }
@@ -81,7 +84,6 @@ func mergeSelectors(group []*VectorSelector) {
 				continue
 			}
 			narrow.Matchers, narrow.Filter = wide.Matchers, rest
-			reconcileHints(wide, narrow)
 			break
 		}
 	}
@@ -103,44 +105,101 @@ func without(all, part []*labels.Matcher) ([]*labels.Matcher, bool) {
 // SameScan reports whether two selectors read the same samples of the same series before their
 // filters. Only for selectors that are evaluated at the same times one scan can serve both.
 func SameScan(a, b *VectorSelector) bool {
-	return sameWindow(a, b) && sameHints(a.Hints, b.Hints) && slices.EqualFunc(a.Matchers, b.Matchers, sameMatcher)
+	return sameWindow(a, b) && sameHints(a.Hints, b.Hints) && sameMatchers(a, b)
 }
 
-// reconcileHints makes the hints of two selectors that read together the same: where they differ
+func sameMatchers(a, b *VectorSelector) bool {
+	return slices.EqualFunc(a.Matchers, b.Matchers, sameMatcher)
+}
+
+// reconcileHints makes the hints of selectors that read together the same: where they differ
 // in what happens to the samples, the storage is told nothing about that.
-func reconcileHints(a, b *VectorSelector) {
-	if sameHints(a.Hints, b.Hints) {
-		return
+func reconcileHints(group []*VectorSelector) {
+	for i, a := range group {
+		same := true
+		for j, b := range group {
+			same = same && (i == j || !sameMatchers(a, b) || sameHints(a.Hints, b.Hints))
+		}
+		if same {
+			continue
+		}
+		for _, b := range group {
+			if sameMatchers(a, b) {
+				b.Hints.Func, b.Hints.By, b.Hints.Grouping = "", false, nil
+			}
+		}
 	}
-	a.Hints.Func, a.Hints.By, a.Hints.Grouping = "", false, nil
-	b.Hints = a.Hints
 }
 
-// gridOf collects the times at which the selectors of a plan are evaluated.
+// reader is who reads a selector: only what is evaluated together, by the same function, can read together.
+type reader struct {
+	times Times
+	scope Node   // the subquery or step-invariant part around it, nil for the query itself
+	by    string // the function of its windows with other arguments, if all of these are literals
+	call  Node   // that function's call, if they are not
+}
+
+// gridOf collects the readers of the selectors of a plan.
 type gridOf struct {
-	times map[*VectorSelector]Times
-	order []*VectorSelector // as in the text
-	seen  map[Node]bool
+	reader map[*VectorSelector]reader
+	order  []*VectorSelector // as in the text
+	seen   map[Node]bool
 }
 
 func selectorTimes(p *Plan) *gridOf {
-	g := &gridOf{times: map[*VectorSelector]Times{}, seen: map[Node]bool{}}
-	g.visit(p.Root, p.Times)
+	g := &gridOf{reader: map[*VectorSelector]reader{}, seen: map[Node]bool{}}
+	g.visit(p.Root, reader{times: p.Times})
 	return g
 }
 
-func (g *gridOf) visit(n Node, at Times) {
+func (g *gridOf) visit(n Node, r reader) {
 	if g.seen[n] {
 		return // shared nodes are evaluated at the same times
 	}
 	g.seen[n] = true
 	if v, ok := n.(*VectorSelector); ok {
-		g.times[v] = at
+		g.reader[v] = r
 		g.order = append(g.order, v)
 	}
 	for _, c := range n.Children() {
-		g.visit(c, childTimes(n, at))
+		g.visit(c, r.of(n, c))
 	}
+}
+
+// of is the reader of child c of n, n having the reader r.
+func (r reader) of(n, c Node) reader {
+	below := reader{times: childTimes(n, r.times), scope: r.scope}
+	switch n := n.(type) {
+	case *StepInvariant, *Subquery:
+		below.scope = n
+	case *MatrixSelector:
+		return r
+	case *Call:
+		switch c.(type) {
+		case *MatrixSelector:
+			below.by, below.call = n.windows()
+		case *VectorSelector:
+			if n.Func.Name == "timestamp" || n.Func.Name == "start_timestamp" {
+				below.by = n.Func.Name // reads times, not values
+			}
+		}
+	}
+	return below
+}
+
+// windows says what the call does with the windows of its range vector.
+func (n *Call) windows() (by string, call Node) {
+	by = n.Func.Name
+	for _, a := range n.Args {
+		switch a := a.(type) {
+		case *MatrixSelector:
+		case *NumberLiteral:
+			by += " " + strconv.FormatUint(math.Float64bits(a.Val), 16)
+		default:
+			return "", n
+		}
+	}
+	return by, nil
 }
 
 // childTimes are the times at which the children of n are evaluated, n being evaluated at the given ones.

@@ -126,7 +126,7 @@ func absorb(a, b Node) {
 	if v, ok := a.(*VectorSelector); ok {
 		w := b.(*VectorSelector)
 		v.Uses = v.uses() + w.uses()
-		reconcileHints(v, w)
+		reconcileHints([]*VectorSelector{v, w})
 		return
 	}
 	bs := b.Children()

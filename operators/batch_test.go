@@ -160,7 +160,8 @@ func TestColumnWrites(t *testing.T) {
 	c.SetFloats(60, 10, 0b11)
 	require.True(t, c.Float(60) && c.Float(61))
 	require.False(t, c.Float(62) || c.Float(69))
-	c.SetAllFloats()
+	c.SetFloats(0, 64, ^uint64(0))
+	c.SetFloats(64, 6, 1<<6-1)
 	require.Equal(t, 70, b.Valid.Count(b.Pos(1, 0), b.Pos(2, 0)))
 	require.True(t, b.Empty(0) && b.Empty(2))
 }

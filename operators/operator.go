@@ -17,12 +17,23 @@
 //	  for every pipeline:
 //	    Extend                    source to sinks, before the first morsel; again when an input's schema grew
 //	    Read, Process             any worker, concurrently, different morsels
-//	    Fold                      one call at a time for a step segment, morsels in order
+//	    Prepare                   of a sink that is a Preparer: any worker, before the batch's first Fold
+//	    Fold                      one call at a time for an input and step segment, morsels in order
 //	    Finish                    once an input's pipelines are through
+//	  Annotate                    of an Annotator: once all pipelines are through without an error
 //	Close                         once or more, on every path
+//
+// Two inputs of one sink that come from one source are folded in one pipeline, possibly at the same time
+// and at the same steps: they may not write to the same state without a lock.
 package operators
 
-import "context"
+import (
+	"context"
+	"errors"
+)
+
+// ErrSameLabelset is the error of two samples of one step with equal labels. The text is Prometheus'.
+var ErrSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
 
 // Edge is how an operator takes an input.
 type Edge int
@@ -104,9 +115,9 @@ type Sequenced interface {
 	After(input int) []int
 }
 
-// Annotator is implemented by an operator that knows its annotations only when all morsels of
-// a pipeline are through.
+// Annotator is implemented by an operator that knows its annotations only when all morsels
+// are through.
 type Annotator interface {
-	// Annotate adds them to the query's. It is called once per range, after the pipeline that the operator is part of.
+	// Annotate adds them to the query's. It is called once per range, after all pipelines.
 	Annotate()
 }

@@ -134,9 +134,6 @@ func (c Column) SetFloat(i int, v float64) { c.b.SetFloat(c.off+i, v) }
 // and none elsewhere; the values stand in F already.
 func (c Column) SetFloats(i, n int, mask uint64) { c.b.Valid.Store(c.off+i, n, mask) }
 
-// SetAllFloats says that every step has a float sample; the values stand in F already.
-func (c Column) SetAllFloats() { c.b.Valid.SetRange(c.off, c.off+len(c.F)) }
-
 // SetHistogram puts a histogram sample at step i.
 func (c Column) SetHistogram(i int, h *histogram.FloatHistogram) { c.b.SetHistogram(c.off+i, h) }
 

@@ -61,7 +61,7 @@ func TestTable(t *testing.T) {
 func TestTableOverLimits(t *testing.T) {
 	batch := func() *Batch {
 		b := NewBatch(0, 1, 0, 8)
-		b.Column(0).SetAllFloats()
+		b.Column(0).SetFloats(0, 8, 0xff)
 		return b
 	}
 	q := &Query{MaxSamples: 7, MemoryBudget: 1}

@@ -21,7 +21,6 @@ func Build(lp *logicalplan.Plan, opts Options) (*Plan, error) {
 	if errors.Is(err, errUnfinished) {
 		// A shared node feeds both sides of an operator that needs one side before the other:
 		// scan it again for each.
-		opts.Storage.Forget()
 		p, err = build(lp, opts, false)
 	}
 	return p, err

@@ -2,10 +2,13 @@ package physicalplan
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/scan"
 )
 
 // Slots is the limit on extra worker goroutines that all queries of an engine share. A query's own
@@ -75,14 +78,29 @@ func (p *Plan) Run(ctx context.Context, slots Slots) error {
 	return nil
 }
 
-// Bind selects all series, in evaluation order.
+// Bind selects all series, in the order of the query's text, and then prepares the other operators.
 func (p *Plan) Bind(ctx context.Context) error {
-	for _, n := range p.nodes {
+	order := slices.Clone(p.nodes)
+	slices.SortStableFunc(order, func(a, b *node) int { return a.place() - b.place() })
+	for _, n := range order {
+		if l, ok := n.op.(scan.Leaf); ok {
+			l.Announce()
+		}
+	}
+	for _, n := range order {
 		if err := n.op.Bind(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// place is the place in the query's text of a leaf; other operators come behind.
+func (n *node) place() int {
+	if l, ok := n.op.(scan.Leaf); ok {
+		return l.Place()
+	}
+	return math.MaxInt
 }
 
 // Close closes all operators.

@@ -3,6 +3,7 @@ package physicalplan
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser/posrange"
@@ -20,12 +21,17 @@ func (b *builder) number(n *logicalplan.NumberLiteral, c place) *node {
 
 // selector is what a leaf selects; use is the first selector of the query that it stands for.
 func (b *builder) selector(n *logicalplan.VectorSelector, text string, use *scan.Use) *scan.Selector {
+	matchers := n.Matchers
+	if b.shared == nil {
+		matchers = slices.Concat(n.Matchers, n.Filter) // nobody else reads the wider selection
+	}
 	return &scan.Selector{
 		Storage:              b.opts.Storage,
-		Matchers:             n.Matchers,
+		Matchers:             matchers,
 		Hints:                n.Hints,
 		StatsOnly:            n.StatsOnly,
 		SkipHistogramBuckets: n.SkipHistogramBuckets,
+		Place:                int(n.Pos().Start),
 		Text:                 text,
 		Uses:                 []*scan.Use{use},
 	}

@@ -61,7 +61,7 @@ func countPositions(b *operators.Batch) int64 {
 	return int64(c)
 }
 
-// streams tells whether n takes its first input as a stream right now.
+// streamed is the index of the input that n takes as a stream right now, -1 if there is none.
 func (n *node) streamed() int {
 	for i := range n.inputs {
 		if n.op.Takes(i) == operators.Stream {

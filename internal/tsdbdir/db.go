@@ -14,7 +14,6 @@ package tsdbdir
 import (
 	"context"
 	"io/fs"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -40,27 +39,6 @@ const mirrorAttempts = 4
 // only look at the mirror, which does not change.
 const never = time.Duration(math.MaxInt64)
 
-// Option changes how Open works.
-type Option func(*options)
-
-type options struct {
-	logger  *slog.Logger
-	tempDir string
-}
-
-// WithLogger sets where the TSDB reports what it meets while it loads, such as
-// the repair of a torn write-ahead log. Without it nothing is logged.
-func WithLogger(l *slog.Logger) Option {
-	return func(o *options) { o.logger = l }
-}
-
-// WithTempDir sets the directory under which the mirror is made, instead of
-// os.TempDir. It needs room for the data directory's chunks_head, wal and wbl,
-// and may not lie inside the data directory.
-func WithTempDir(dir string) Option {
-	return func(o *options) { o.tempDir = dir }
-}
-
 // DB answers queries over the blocks and the head of a data directory as they
 // were when Open read them. Queriers may be used concurrently with one another;
 // each one follows the rules of storage.Querier.
@@ -78,20 +56,23 @@ var (
 // Open reads the data directory dir (what Prometheus calls --storage.tsdb.path).
 // Nothing below dir is created, changed or locked. An end of the write-ahead log
 // that was being written is left out; a block that cannot be read is an error
-// that names it. The DB must be closed to remove its temporary files.
-func Open(dir string, opts ...Option) (_ *DB, err error) {
-	o := options{tempDir: os.TempDir()}
-	for _, opt := range opts {
-		opt(&o)
-	}
+// that names it. The DB must be closed to remove its temporary files, which lie
+// under os.TempDir: it needs room for the data directory's chunks_head, wal and
+// wbl, and may not lie inside the data directory.
+func Open(dir string) (*DB, error) {
+	return openVia(dir, os.TempDir())
+}
+
+// openVia is Open with the mirror made under tempDir.
+func openVia(dir, tempDir string) (_ *DB, err error) {
 	if dir, err = resolve(dir); err != nil {
 		return nil, err
 	}
-	if err := o.checkTempDir(dir); err != nil {
+	if err := checkTempDir(tempDir, dir); err != nil {
 		return nil, err
 	}
 	for attempt := 1; ; attempt++ {
-		db, err := open(dir, o)
+		db, err := open(dir, tempDir)
 		if err == nil || attempt == mirrorAttempts || !errors.Is(err, fs.ErrNotExist) {
 			return db, err
 		}
@@ -121,8 +102,8 @@ func resolve(dir string) (string, error) {
 }
 
 // checkTempDir refuses temporary files inside the directory that must not change.
-func (o *options) checkTempDir(dir string) error {
-	tmp, err := filepath.Abs(o.tempDir)
+func checkTempDir(tempDir, dir string) error {
+	tmp, err := filepath.Abs(tempDir)
 	if err != nil {
 		return errors.Wrap(err, "temporary directory")
 	}
@@ -136,8 +117,8 @@ func (o *options) checkTempDir(dir string) error {
 }
 
 // open mirrors dir and loads the mirror.
-func open(dir string, o options) (_ *DB, err error) {
-	mirror, err := os.MkdirTemp(o.tempDir, "stride-tsdb-")
+func open(dir, tempDir string) (_ *DB, err error) {
+	mirror, err := os.MkdirTemp(tempDir, "stride-tsdb-")
 	if err != nil {
 		return nil, errors.Wrap(err, "make a temporary directory")
 	}
@@ -148,11 +129,11 @@ func open(dir string, o options) (_ *DB, err error) {
 		}
 	}()
 
-	hasWAL, err := mirrorDir(dir, mirror, o.logger)
+	hasWAL, err := mirrorDir(dir, mirror)
 	if err != nil {
 		return nil, err
 	}
-	if db.db, err = tsdb.Open(mirror, o.logger, nil, tsdbOptions(hasWAL), nil); err != nil {
+	if db.db, err = tsdb.Open(mirror, nil, nil, tsdbOptions(hasWAL), nil); err != nil {
 		return nil, errors.Wrapf(err, "open TSDB data in %s", dir)
 	}
 	db.db.DisableCompactions()

@@ -217,7 +217,7 @@ func dirSize(t *testing.T, dir string) (size int64) {
 
 func openTest(t *testing.T, dir string) *DB {
 	t.Helper()
-	db, err := Open(dir, WithTempDir(t.TempDir()))
+	db, err := openVia(dir, t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
@@ -236,7 +236,7 @@ func TestOpenBesideServer(t *testing.T) {
 			before := fingerprint(t, server.Dir())
 
 			tmp := t.TempDir()
-			db, err := Open(server.Dir(), WithTempDir(tmp))
+			db, err := openVia(server.Dir(), tmp)
 			require.NoError(t, err)
 			require.Equal(t, want, readSamples(t, db))
 			got, encodings := readChunks(t, db)
@@ -421,7 +421,7 @@ func TestOpenErrors(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir, tmp := c.dir(t), t.TempDir()
-			db, err := Open(dir, WithTempDir(tmp))
+			db, err := openVia(dir, tmp)
 			require.Error(t, err)
 			require.Nil(t, db)
 			require.NotContains(t, err.Error(), "\n")
@@ -439,6 +439,6 @@ func TestOpenRefusesTempDirInside(t *testing.T) {
 	dir := blocksOnly(t)
 	tmp := filepath.Join(dir, "tmp")
 	require.NoError(t, os.Mkdir(tmp, 0o700))
-	_, err := Open(dir, WithTempDir(tmp))
+	_, err := openVia(dir, tmp)
 	require.ErrorContains(t, err, "lies inside the data directory")
 }

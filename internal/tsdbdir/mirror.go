@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -56,7 +55,7 @@ func checkHoldsData(dir string) error {
 // the log, which still holds the samples of any chunk cut in between; the log
 // comes before the blocks, so that samples that move from the one to the other
 // are seen at least once, and the TSDB skips what of the head a block covers.
-func mirrorDir(src, dst string, logger *slog.Logger) (hasWAL bool, err error) {
+func mirrorDir(src, dst string) (hasWAL bool, err error) {
 	if err := copyFiles(src, dst, headChunksDir); err != nil {
 		return false, err
 	}
@@ -74,7 +73,7 @@ func mirrorDir(src, dst string, logger *slog.Logger) (hasWAL bool, err error) {
 				return false, err
 			}
 		}
-		if err := repairTail(filepath.Join(dst, log), logger); err != nil {
+		if err := repairTail(filepath.Join(dst, log)); err != nil {
 			return false, err
 		}
 	}
@@ -238,7 +237,7 @@ func copyFile(src, dst string) (err error) {
 // repairTail cuts the last segment of a copied log where its records end to make
 // sense: a server may have been writing there. tsdb.Open repairs a log too, but
 // after a torn write-ahead log it leaves the out-of-order log unread.
-func repairTail(dir string, logger *slog.Logger) (err error) {
+func repairTail(dir string) (err error) {
 	_, last, err := wlog.Segments(dir)
 	if err != nil || last < 0 {
 		return errors.Wrap(err, "read log segments")
@@ -247,7 +246,7 @@ func repairTail(dir string, logger *slog.Logger) (err error) {
 	if err != nil || torn == nil {
 		return err
 	}
-	w, err := wlog.New(logger, nil, dir, compression.None)
+	w, err := wlog.New(nil, nil, dir, compression.None)
 	if err != nil {
 		return errors.Wrap(err, "repair torn log")
 	}

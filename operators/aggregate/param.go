@@ -25,3 +25,11 @@ func boundsOf(param *operators.Scalar, r operators.StepRange) paramBounds {
 	}
 	return b
 }
+
+// over are the bounds over a range and those before it: a new grid starts at step 0.
+func (b paramBounds) over(next paramBounds, r operators.StepRange) paramBounds {
+	if r.From == 0 {
+		return next
+	}
+	return paramBounds{min: math.Min(b.min, next.min), max: math.Max(b.max, next.max), nan: b.nan || next.nan}
+}

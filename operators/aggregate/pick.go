@@ -68,6 +68,7 @@ type Pick struct {
 	index  []int32 // series -> output series, -1 if not in the schema
 	start  []int32 // output series -> its first in picked; one more at the end
 	picked []pickedSample
+	bounds paramBounds // of the parameter over the ranges so far
 }
 
 // pickedSample is a sample of an output series.
@@ -121,6 +122,7 @@ func (o *Pick) Open(r operators.StepRange) error {
 // settle takes the parameter in.
 func (o *Pick) settle() {
 	b := boundsOf(o.param, o.r)
+	o.bounds = o.bounds.over(b, o.r)
 	o.nothing, o.err, o.k, o.ratio = false, nil, nil, nil
 	if o.r.Len() == 0 {
 		o.nothing = true // nothing is evaluated, so that nothing is wrong with the parameter either
@@ -388,8 +390,8 @@ func (o *Pick) Finish(_ context.Context, input int) error {
 	if o.ignored.Load() {
 		o.q.Annotate(annotations.NewHistogramIgnoredInAggregationInfo(o.op.String(), o.pos))
 	}
-	if o.op == parser.LIMIT_RATIO && !o.nothing {
-		b := boundsOf(o.param, o.r)
+	if o.op == parser.LIMIT_RATIO && o.r.Len() > 0 && o.r.To == o.grid.Steps {
+		b := o.bounds
 		if b.max > 1 {
 			o.q.Annotate(annotations.NewInvalidRatioWarning(b.max, 1, o.paramPos))
 		}

@@ -39,6 +39,7 @@ type Quantile struct {
 	start []int32 // group -> its first in rows; one more at the end
 
 	scratch []quantileScratch // by worker
+	bounds  paramBounds       // of the parameter over the ranges so far
 }
 
 // quantileScratch holds the values of one group at some steps: n[i] values from values[i*series] on.
@@ -142,8 +143,9 @@ func (o *Quantile) Fold(_ *operators.Worker, input int, b *operators.Batch, seg 
 func (o *Quantile) Finish(_ context.Context, input int) error {
 	_, constant := o.param.Constant()
 	if input == inputParam || constant {
-		if o.groups.r.Len() > 0 {
-			o.warn(boundsOf(o.param, o.groups.r))
+		o.bounds = o.bounds.over(boundsOf(o.param, o.groups.r), o.groups.r)
+		if r := o.groups.r; r.Len() > 0 && r.To == o.grid.Steps {
+			o.warn(o.bounds)
 		}
 	}
 	if input == inputParam {

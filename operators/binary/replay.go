@@ -12,9 +12,8 @@ import (
 )
 
 var (
-	errManyToOne    = errors.New("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
-	errGrouping     = errors.New("multiple matches for labels: grouping labels must ensure unique matches")
-	errSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
+	errManyToOne = errors.New("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
+	errGrouping  = errors.New("multiple matches for labels: grouping labels must ensure unique matches")
 )
 
 // replay evaluates single steps sample by sample in Prometheus' order, for the error that comes
@@ -126,7 +125,7 @@ func (r *replay) step(step int) error {
 	seen := make(map[int32]struct{}, len(r.results))
 	for _, row := range r.results {
 		if _, ok := seen[row]; ok {
-			return errSameLabelset
+			return operators.ErrSameLabelset
 		}
 		seen[row] = struct{}{}
 	}

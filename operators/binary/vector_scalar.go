@@ -15,7 +15,7 @@ import (
 // VectorScalar is a binary operation between an instant vector and a scalar.
 //
 // Inputs: 0 the vector (Stream), on whichever side of the operator it stands; 1 the scalar (Fold),
-// unless it is a constant. See ScalarInput.
+// unless it is a constant.
 type VectorScalar struct {
 	elem         elementwise
 	q            *operators.Query
@@ -60,14 +60,6 @@ func NewVectorScalar(q *operators.Query, op parser.ItemType, in *operators.Schem
 }
 
 func dropMetadata(l labels.Labels) labels.Labels { return l.DropReserved(schema.IsMetadataLabel) }
-
-// ScalarInput is the number of the input that the scalar comes from, -1 for a constant.
-func (v *VectorScalar) ScalarInput() int {
-	if _, constant := v.scalar.Constant(); constant {
-		return -1
-	}
-	return 1
-}
 
 // Describe implements operators.Operator.
 func (v *VectorScalar) Describe() string {

@@ -67,11 +67,3 @@ func (c *classes) labels(series int32) labels.Labels {
 func (c *classes) dropName(series int32) bool {
 	return !c.dropReserved && c.in.DropName(int(series))
 }
-
-// Collides tells whether two series of a schema have equal output labels; dropReserved as for
-// NewMerge. Of a schema that is not complete it tells only of the series so far.
-func Collides(in *operators.Schema, dropReserved bool) bool {
-	c := newClasses(in, dropReserved)
-	c.extend()
-	return c.max > 1
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/schema"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -68,10 +69,20 @@ func TestMerge(t *testing.T) {
 			m := NewMerge(q, in[0], delayed, operatortest.Grid(steps))
 			if in[0].Complete() {
 				require.NoError(t, m.Extend())
-				require.Equal(t, Collides(in[0], delayed), m.Needed())
-				if !m.Needed() {
+				distinct := map[string]struct{}{}
+				for i := range in[0].Len() {
+					l := in[0].Labels(i)
+					if delayed {
+						l = l.DropReserved(schema.IsMetadataLabel)
+					}
+					distinct[l.String()] = struct{}{}
+				}
+				edge := operators.FoldRows
+				if len(distinct) == in[0].Len() {
+					edge = operators.Stream
 					unique++
 				}
+				require.Equal(t, edge, m.Takes(0))
 			}
 			return m
 		}, operatortest.Options{Steps: steps, Seed: uint64(seed), Adapts: true}, operatortest.Input{Series: series})

@@ -2,28 +2,24 @@ package exchange
 
 import (
 	"context"
-	"errors"
 	"math/bits"
 	"slices"
 
 	"github.com/stride-promql/stride/operators"
 )
 
-// errSameLabelset is Prometheus' error of two samples of one step with equal labels.
-var errSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
-
 // Merge makes one series of all input series with equal labels. If two of them have a sample at the
 // same step, it fails as Prometheus does. Inputs: 0 the vector.
 //
-// Merge is two operators in one. After Extend, Needed tells which it is:
+// Merge is two operators in one. After Extend, Takes tells which it is:
 //
 //   - If the input's schema is complete and all its labels differ, it is a Stage that hands batches on
 //     as they are (Takes is Stream). Its schema is then that of the input, series by series.
 //   - Else it is a Sink (Takes is FoldRows) and then a Source. Its schema grows in Finish by the
 //     merged series that have samples, in the order of their first input series that has any.
 //
-// Before the first Extend Needed is true. It becomes false at most once, before the first batch, and
-// stays so: a complete schema gets no new series. With dropReserved, DropName of a complete schema
+// Before the first Extend it is a Sink. It becomes a Stage at most once, before the first batch, and
+// stays one: a complete schema gets no new series. With dropReserved, DropName of a complete schema
 // has to be settled.
 type Merge struct {
 	q       *operators.Query
@@ -61,10 +57,7 @@ func (o *Merge) Describe() string {
 // Schema lists the merged series.
 func (o *Merge) Schema() *operators.Schema { return o.schema }
 
-// Needed tells whether there may be something to merge. See Merge.
-func (o *Merge) Needed() bool { return !o.unique }
-
-// Takes is FoldRows where Merge is needed, else Stream.
+// Takes is FoldRows where there may be something to merge, else Stream. See Merge.
 func (o *Merge) Takes(int) operators.Edge {
 	if o.unique {
 		return operators.Stream
@@ -137,7 +130,7 @@ func (o *Merge) Finish(ctx context.Context, _ int) error {
 			continue
 		}
 		if o.meet(rows) {
-			return errSameLabelset
+			return operators.ErrSameLabelset
 		}
 		if i >= known {
 			o.schema.SetDropName(i, o.classes.dropName(o.earliest(rows)))

@@ -2,7 +2,6 @@ package function
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/bits"
@@ -444,8 +443,6 @@ func (n *Info) add(b infoBase, l labels.Labels, from, to int) {
 	n.parts[row] = append(n.parts[row], infoPart{column: b.column, from: from, to: to, dropName: b.dropName})
 }
 
-var errSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
-
 // checkDuplicates looks for output series with two samples at a step.
 func (n *Info) checkDuplicates(failed *infoError) {
 	for _, parts := range n.parts {
@@ -458,7 +455,7 @@ func (n *Info) checkDuplicates(failed *infoError) {
 				c := min(64, p.to-t)
 				had, has := seen.Load(t, c), p.column.Presence(t, c)
 				if both := had & has; both != 0 {
-					failed.set(t+bits.TrailingZeros64(both), phaseEnd, errSameLabelset)
+					failed.set(t+bits.TrailingZeros64(both), phaseEnd, operators.ErrSameLabelset)
 				}
 				seen.Store(t, c, had|has)
 			}

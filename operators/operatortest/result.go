@@ -1,7 +1,6 @@
 package operatortest
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +8,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/schema"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/operators"
 )
 
 // Result is what an operator, or Prometheus, makes of its inputs.
@@ -88,8 +89,6 @@ func text(series []Series) string {
 	return b.String()
 }
 
-var errSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
-
 // Merge makes one series of all with equal labels, as the operator behind others does, and fails as
 // Prometheus does where two have a sample at the same step.
 func Merge(series []Series) ([]Series, error) {
@@ -112,7 +111,7 @@ func Merge(series []Series) ([]Series, error) {
 				continue
 			}
 			if out[i].Samples[k].Present {
-				return nil, errSameLabelset
+				return nil, operators.ErrSameLabelset
 			}
 			out[i].Samples[k] = x
 		}

@@ -2,7 +2,6 @@ package scan
 
 import (
 	"context"
-	"errors"
 	"sort"
 	"sync"
 
@@ -26,13 +25,10 @@ type Raw struct {
 	found map[string]struct{} // labels of the series with samples
 }
 
-var errSameLabelset = errors.New("vector cannot contain metrics with the same labelset")
-
 // NewRaw takes the windows of sel at the only step of spec's grid.
 func NewRaw(q *operators.Query, sel *Selector, spec window.Spec) *Raw {
 	sel.schema = operators.NewSchema()
 	sel.StartTimestamps = q.UseStartTimestamps && (spec.Anchored || spec.Smoothed)
-	sel.Storage.register(sel)
 	return &Raw{q: q, sel: sel, spec: spec}
 }
 
@@ -64,7 +60,10 @@ func (r *Raw) Extend() error { return nil }
 func (r *Raw) Open(operators.StepRange) error { return nil }
 
 // Close implements operators.Operator.
-func (r *Raw) Close() { r.loaders = nil }
+func (r *Raw) Close() {
+	r.loaders = nil
+	r.sel.release()
+}
 
 // Morsels is the number of series, each of which is collected on its own.
 func (r *Raw) Morsels() int { return len(r.series) }
@@ -107,7 +106,7 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 	}
 	r.series[i] = s
 	if n > 0 && !r.first(s.Metric) {
-		return errSameLabelset
+		return operators.ErrSameLabelset
 	}
 	for _, u := range r.sel.Uses {
 		u.Scope.Counts(w).Add(0, n, n)

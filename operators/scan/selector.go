@@ -29,20 +29,35 @@ type Selector struct {
 	StatsOnly, SkipHistogramBuckets bool
 	// StartTimestamps asks for the samples' start timestamps.
 	StartTimestamps bool
+	// Place is where the selector stands in the query's text, in bytes: selectors are selected in that order.
+	Place int
 	// Text is the selector as PromQL, for Explain and spans.
 	Text string
 	// Uses are the selectors of the query that it stands for, at least one. Series that none of them
 	// keeps are not read.
 	Uses []*Use
 
-	schema *operators.Schema
-	set    selected              // the unread answer, from selectAll to Bind
-	series []storage.Series      // with a sample querier
-	chunks []storage.ChunkSeries // with a chunk querier
+	announced bool
+	schema    *operators.Schema
+	set       selected              // the unread answer, from selectAll to Bind
+	series    []storage.Series      // with a sample querier
+	chunks    []storage.ChunkSeries // with a chunk querier
 }
+
+// announce says, once, that the selector is going to be bound.
+func (s *Selector) announce() {
+	if !s.announced {
+		s.announced = true
+		s.Storage.register(s)
+	}
+}
+
+// release lets the series go, which belong to a querier that is about to be closed.
+func (s *Selector) release() { s.series, s.chunks, s.set = nil, nil, selected{} }
 
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
+	s.announce()
 	s.Storage.selectAll(ctx)
 	if err := operators.ContextError(ctx, operators.EnvEvaluation); err != nil {
 		return err

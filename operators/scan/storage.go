@@ -63,19 +63,8 @@ type selected struct {
 	chunks  storage.ChunkSeriesSet
 }
 
-// register announces a selector that is going to be bound. There is no storage where a plan is only explained.
-func (s *Storage) register(sel *Selector) {
-	if s != nil {
-		s.pending = append(s.pending, sel)
-	}
-}
-
-// Forget lets go of selectors announced by a plan that will not be bound after all.
-func (s *Storage) Forget() {
-	if s != nil {
-		s.pending = nil
-	}
-}
+// register takes in a selector that is going to be bound.
+func (s *Storage) register(sel *Selector) { s.pending = append(s.pending, sel) }
 
 // selectAll selects the series of all selectors announced, before the first answer is read: queriers of remote
 // storages send their requests with Select, and Prometheus' merging ones panic when Select comes after

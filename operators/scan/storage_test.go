@@ -36,6 +36,9 @@ func TestSelectBeforeNext(t *testing.T) {
 			scan.NewWindow(q, selector(), &window.Application{Function: f, Spec: window.Spec{Grid: grid, Range: 100}, Query: q}),
 		}
 		for _, src := range sources {
+			src.(scan.Leaf).Announce()
+		}
+		for _, src := range sources {
 			require.NoError(t, src.Bind(t.Context()))
 			require.Equal(t, 5, src.Schema().Len())
 		}

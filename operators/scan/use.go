@@ -83,3 +83,38 @@ func (s *Window) AddUse(u *Use) { s.sel.Uses = append(s.sel.Uses, u) }
 func (s *Window) Again(scope *operators.Scope) {
 	s.AddUse(&Use{Scope: scope})
 }
+
+// Leaf is implemented by all operators that select series.
+type Leaf interface {
+	// Place is where the selector stands in the query's text.
+	Place() int
+	// Announce says that the leaf is going to be bound. Storages are asked for all that was announced
+	// before the first answer is read, in the order of announcing.
+	Announce()
+}
+
+// Place implements Leaf.
+func (v *Vector) Place() int { return v.sel.Place }
+
+// Announce implements Leaf.
+func (v *Vector) Announce() {
+	if v.grid.Steps > 0 {
+		v.sel.announce()
+	}
+}
+
+// Place implements Leaf.
+func (s *Window) Place() int { return s.sel.Place }
+
+// Announce implements Leaf.
+func (s *Window) Announce() {
+	if s.app.Spec.Grid.Steps > 0 {
+		s.sel.announce()
+	}
+}
+
+// Place implements Leaf.
+func (r *Raw) Place() int { return r.sel.Place }
+
+// Announce implements Leaf.
+func (r *Raw) Announce() { r.sel.announce() }

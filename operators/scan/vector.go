@@ -47,9 +47,6 @@ func NewVector(q *operators.Query, sel *Selector, grid operators.Grid, offset in
 	sel.schema = operators.NewSchema()
 	v := &Vector{q: q, sel: sel, grid: grid, offset: offset, fixed: at, kind: kind, schema: sel.schema}
 	sel.StartTimestamps = kind == StartTimestamp && q.UseStartTimestamps
-	if grid.Steps > 0 {
-		sel.Storage.register(sel)
-	}
 	if kind == Timestamp || kind == StartTimestamp {
 		relabel := dropMetadata
 		if q.DelayedNameRemoval {
@@ -96,7 +93,10 @@ func (v *Vector) Open(r operators.StepRange) error {
 }
 
 // Close implements operators.Operator.
-func (v *Vector) Close() { v.loaders = nil }
+func (v *Vector) Close() {
+	v.loaders = nil
+	v.sel.release()
+}
 
 // Morsels implements operators.Source.
 func (v *Vector) Morsels() int { return (v.sel.schema.Len() + v.rows - 1) / v.rows }

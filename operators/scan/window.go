@@ -41,9 +41,6 @@ type windowWorker struct {
 func NewWindow(q *operators.Query, sel *Selector, app *window.Application) *Window {
 	sel.schema = operators.NewSchema()
 	sel.StartTimestamps = q.UseStartTimestamps && app.Function.StartTimestamps
-	if app.Spec.Grid.Steps > 0 {
-		sel.Storage.register(sel)
-	}
 	w := &Window{q: q, sel: sel, app: app, schema: sel.schema, counted: app.Function.Name != window.Smooth.Name}
 	if !app.Function.KeepName {
 		relabel := dropMetadata
@@ -97,7 +94,10 @@ func (s *Window) Open(r operators.StepRange) error {
 }
 
 // Close implements operators.Operator.
-func (s *Window) Close() { s.workers = nil }
+func (s *Window) Close() {
+	s.workers = nil
+	s.sel.release()
+}
 
 // Fold implements operators.Sink for the parameters.
 func (s *Window) Fold(_ *operators.Worker, input int, b *operators.Batch, seg operators.StepRange) error {
