@@ -32,10 +32,17 @@ func build(lp *logicalplan.Plan, opts Options, share bool) (*Plan, error) {
 		opts:   opts,
 		q:      opts.Query,
 		lookup: lp.Lookback,
+		places: map[*logicalplan.VectorSelector]int{},
 	}
 	if share {
 		b.shared = map[sharedKey]*node{}
 	}
+	logicalplan.Walk(lp.Root, func(n logicalplan.Node) bool {
+		if v, ok := n.(*logicalplan.VectorSelector); ok {
+			b.places[v] = len(b.places)
+		}
+		return true
+	})
 	grid := operators.NewGrid(lp.Start, lp.End, lp.Interval)
 	if err := checkSteps("query", grid); err != nil {
 		return nil, err
@@ -73,6 +80,7 @@ type builder struct {
 	lookup int64
 	shared map[sharedKey]*node // nil: nothing is shared
 	leaves []leaf
+	places map[*logicalplan.VectorSelector]int // the order in which Prometheus selects
 
 	accounts *operators.Query // of the operator that is being made
 }

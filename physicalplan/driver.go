@@ -78,7 +78,7 @@ func (p *Plan) Run(ctx context.Context, slots Slots) error {
 	return nil
 }
 
-// Bind selects all series, in the order of the query's text, and then prepares the other operators.
+// Bind selects all series, in the order in which Prometheus does, and then prepares the other operators.
 func (p *Plan) Bind(ctx context.Context) error {
 	order := slices.Clone(p.nodes)
 	slices.SortStableFunc(order, func(a, b *node) int { return a.place() - b.place() })
@@ -95,7 +95,7 @@ func (p *Plan) Bind(ctx context.Context) error {
 	return nil
 }
 
-// place is the place in the query's text of a leaf; other operators come behind.
+// place is the number in the query of a leaf's selector; other operators come behind.
 func (n *node) place() int {
 	if l, ok := n.op.(scan.Leaf); ok {
 		return l.Place()

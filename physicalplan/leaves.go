@@ -31,7 +31,7 @@ func (b *builder) selector(n *logicalplan.VectorSelector, text string, use *scan
 		Hints:                n.Hints,
 		StatsOnly:            n.StatsOnly,
 		SkipHistogramBuckets: n.SkipHistogramBuckets,
-		Place:                int(n.Pos().Start),
+		Place:                b.places[n],
 		Text:                 text,
 		Uses:                 []*scan.Use{use},
 	}

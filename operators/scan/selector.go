@@ -29,7 +29,7 @@ type Selector struct {
 	StatsOnly, SkipHistogramBuckets bool
 	// StartTimestamps asks for the samples' start timestamps.
 	StartTimestamps bool
-	// Place is where the selector stands in the query's text, in bytes: selectors are selected in that order.
+	// Place is the selector's number in the query: selectors are selected and bound in that order.
 	Place int
 	// Text is the selector as PromQL, for Explain and spans.
 	Text string

@@ -86,7 +86,7 @@ func (s *Window) Again(scope *operators.Scope) {
 
 // Leaf is implemented by all operators that select series.
 type Leaf interface {
-	// Place is where the selector stands in the query's text.
+	// Place is the selector's number in the query.
 	Place() int
 	// Announce says that the leaf is going to be bound. Storages are asked for all that was announced
 	// before the first answer is read, in the order of announcing.
