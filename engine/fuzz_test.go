@@ -80,17 +80,21 @@ func (s shaped) NewRangeQuery(ctx context.Context, q storage.Queryable, opts pro
 // TestDifferential compares generated queries with Prometheus: values, labels, order, annotations, error texts and
 // sample statistics.
 func TestDifferential(t *testing.T) {
+	queries := *differentialQueries
+	if testing.Short() {
+		queries = min(queries, 500)
+	}
 	report := difftest.Run(t, difftest.Config{
 		Seed:          *differentialSeed,
 		First:         *differentialFirst,
-		Queries:       *differentialQueries,
+		Queries:       queries,
 		Candidate:     candidate,
 		Generators:    []difftest.Generator{difftest.Grammar(3), difftest.Grammar(4), smith.Generator(3)},
 		Stats:         true,
 		SelfChecks:    16,
 		MaxMismatches: *differentialMax,
 	})
-	fmt.Println(report)
+	t.Log(report)
 }
 
 // FuzzQuery lets the fuzzer's bytes choose data, options, times and query.

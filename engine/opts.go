@@ -34,7 +34,8 @@ type Opts struct {
 	MemoryBudget int64
 
 	// BatchSeries and BatchSteps fix the shape of batches: the series in one, and the steps that are
-	// evaluated at once. 0 leaves the choice to the engine. Results do not depend on them.
+	// evaluated at once. 0 leaves the choice to the engine. Results do not depend on them; BatchSteps
+	// lowers the peak of samples held, which MaxSamples limits, and each range decodes its samples anew.
 	BatchSeries, BatchSteps int
 	// DisableChunkAccess reads all storages through sample iterators, also those that offer chunks.
 	DisableChunkAccess bool
