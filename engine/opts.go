@@ -34,8 +34,9 @@ type Opts struct {
 	MemoryBudget int64
 
 	// BatchSeries and BatchSteps fix the shape of batches: the series in one, and the steps that are
-	// evaluated at once. 0 leaves the choice to the engine. Results do not depend on them; BatchSteps
-	// lowers the peak of samples held, which MaxSamples limits, and each range decodes its samples anew.
+	// evaluated at once. 0 leaves the choice to the engine, which does not cut the grid. Results do not depend on BatchSeries.
+	// BatchSteps lowers the peak of samples held, which MaxSamples limits; each range decodes its samples anew, and a range
+	// cannot know what comes after it: see docs/embedding.md for where that shows.
 	BatchSeries, BatchSteps int
 	// DisableChunkAccess reads all storages through sample iterators, also those that offer chunks.
 	DisableChunkAccess bool

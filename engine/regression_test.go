@@ -43,6 +43,7 @@ func TestRegressions(t *testing.T) {
 		{"a subquery without steps evaluates nothing: limit_ratio", `avg_over_time(limit_ratio(2, k)[1s:7m])`, false},
 		{"a subquery without steps holds a part that never varies", `((scalar(max(k @ 20))) * k)[1s:3m]`, true},
 		{"of equal warnings the one of the later place stays", `avg_over_time(mixed[30s]) and irate(mixed[1m])`, false},
+		{"a scalar on the left is evaluated first", `scalar(k < exp) </ (k < exp)`, false},
 		{"of equal infos the one of the later place stays", `exp ^ exp unless exp ^ exp`, false},
 		{"quantile arguments warn step by step", `histogram_quantiles(exp, "le", 0.25, scalar(q{i="1"}), scalar(q{i="1"} offset 10s))`, true},
 		{"equal selectors and a narrower one count each for itself", `k{i="1"} + k < k`, false},

@@ -58,13 +58,13 @@ func build(lp *logicalplan.Plan, opts Options, share bool) (*Plan, error) {
 	return b.plan, b.plan.checkOrder()
 }
 
-// number tells the accounts their operators' order in Prometheus' evaluation, which is that of the inputs.
+// number tells the accounts their operators' order in Prometheus' evaluation.
 func (n *node) number(next *int, seen map[*node]bool) {
 	if seen[n] {
 		return
 	}
 	seen[n] = true
-	for _, in := range n.inputs {
+	for _, in := range append(slices.Clone(n.evaluated), n.inputs...) {
 		in.number(next, seen)
 	}
 	*next++

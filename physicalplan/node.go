@@ -16,6 +16,8 @@ type node struct {
 
 	inputs    []*node
 	consumers []edge
+	// evaluated are the inputs in the order in which Prometheus evaluates them, where that is not theirs.
+	evaluated []*node
 
 	open     operators.StepRange // of the node's own grid
 	finished []bool              // inputs whose pipelines are through, in the open range

@@ -74,7 +74,11 @@ func (b *builder) vectorScalar(n *logicalplan.Binary, vector, scalar logicalplan
 		return nil, err
 	}
 	op := binary.NewVectorScalar(b.account(), n.Op, in.op.Schema(), operand, scalarOnLeft, n.ReturnBool, n.Pos())
-	return b.mergeResults(b.add(op, c.grid, some(in, side)...), c), nil
+	out := b.add(op, c.grid, some(in, side)...)
+	if scalarOnLeft {
+		out.evaluated = some(side, in)
+	}
+	return b.mergeResults(out, c), nil
 }
 
 // some are the nodes that are there.
