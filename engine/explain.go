@@ -94,8 +94,11 @@ func (e *Explanation) String() string {
 	}
 	fmt.Fprintf(&b, "\nPipelines (→ stage, ⇒ sink):\n%s", indent(physicalplan.FormatPipelines(e.pipelines)))
 	if e.analyzed {
-		fmt.Fprintf(&b, "\nRan in %s with up to %d workers over %d steps; held at most %d samples, %d bytes accounted for.\n",
+		fmt.Fprintf(&b, "\nRan in %s with up to %d workers over %d steps; operators held at most %d samples and %d bytes at once.\n",
 			e.wall.Round(time.Microsecond), e.workers, e.steps, e.peak, e.peakBytes)
+		b.WriteString("own is the time in an operator, total includes what it gets its input from; both are sums over workers, so that they may exceed\n" +
+			"the time it took. bytes are those of the batches put out; peak is the operator's state and its largest batch. An operator\n" +
+			"that is a sink here and a source there shows the same numbers in both places.\n")
 	}
 	return b.String()
 }

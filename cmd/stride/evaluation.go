@@ -27,7 +27,7 @@ type evaluationFlags struct {
 func (f *evaluationFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Arg("expr", "The PromQL expression, or - to read it from standard input.").Required().StringVar(&f.expr)
 	cmd.Flag("tsdb.path", "Data directory of a Prometheus server. It is only read, also while the server runs.").
-		Default("data/").StringVar(&f.dir)
+		Default(defaultPath).StringVar(&f.dir)
 	cmd.Flag("time", "When to evaluate an instant query: RFC 3339, unix seconds, or relative to the clock (now, now-1h) or to the newest sample (last, last-1h). Default: last.").
 		PlaceHolder("TIME").StringVar(&f.times.time)
 	cmd.Flag("start", "First time of a range query. Default: an hour before --end.").
@@ -136,12 +136,18 @@ type session struct {
 	flags  *engineFlags
 }
 
+// defaultPath is where Prometheus keeps its data by default.
+const defaultPath = "data/"
+
 func openSession(ctx context.Context, dir string, opts engine.Opts, flags *engineFlags) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	db, err := tsdbdir.Open(dir)
-	if err != nil {
+	switch {
+	case err != nil && dir == defaultPath:
+		return nil, withCode(exitStorage, fmt.Errorf("%w: that is the default of --tsdb.path, which names the data directory", err))
+	case err != nil:
 		return nil, withCode(exitStorage, err)
 	}
 	return &session{dir: dir, db: db, engine: engine.New(opts), flags: flags}, nil
