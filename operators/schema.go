@@ -1,6 +1,9 @@
 package operators
 
-import "github.com/prometheus/prometheus/model/labels"
+import (
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/schema"
+)
 
 // Schema lists the series of an operator's output by index. It only grows: an index once given
 // keeps its labels. A schema is either a list of its own or derived from its input's, index by
@@ -33,6 +36,15 @@ func ConstantSchema(series ...labels.Labels) *Schema {
 // is the parent's.
 func DeriveSchema(parent *Schema, relabel func(labels.Labels) labels.Labels, drop bool) *Schema {
 	return &Schema{parent: parent, relabel: relabel, drop: drop}
+}
+
+// NamelessSchema has the series of in without their metadata labels (name, type, unit): they go at once or, under
+// delayed name removal, at the end of the query.
+func NamelessSchema(q *Query, in *Schema) *Schema {
+	if q.DelayedNameRemoval {
+		return DeriveSchema(in, nil, true)
+	}
+	return DeriveSchema(in, func(l labels.Labels) labels.Labels { return l.DropReserved(schema.IsMetadataLabel) }, true)
 }
 
 // Len is the number of series known so far.

@@ -37,7 +37,7 @@ func NewDate(q *operators.Query, name string, in *operators.Schema) (*Date, erro
 	if part == nil {
 		return nil, fmt.Errorf("%s is not a date function", name)
 	}
-	return &Date{node: node{nameless(q, in)}, name: name, part: part}, nil
+	return &Date{node: node{operators.NamelessSchema(q, in)}, name: name, part: part}, nil
 }
 
 // Describe names the function.

@@ -34,7 +34,7 @@ func NewHistogram(q *operators.Query, name string, in *operators.Schema) (*Histo
 	if f == nil {
 		return nil, fmt.Errorf("%s is not an elementwise function of native histograms", name)
 	}
-	return &Histogram{node: node{nameless(q, in)}, name: name, f: f}, nil
+	return &Histogram{node: node{operators.NamelessSchema(q, in)}, name: name, f: f}, nil
 }
 
 // Describe names the function.

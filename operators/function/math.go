@@ -109,7 +109,7 @@ type Math struct {
 // NewMath is the function of the given PromQL name over in. params are its scalar arguments in
 // order; round may have none. It fails for a name it does not know.
 func NewMath(q *operators.Query, name string, in *operators.Schema, params []*operators.Scalar) (*Math, error) {
-	m := &Math{node: node{nameless(q, in)}, name: name, params: newOperands(q, params)}
+	m := &Math{node: node{operators.NamelessSchema(q, in)}, name: name, params: newOperands(q, params)}
 	least, most := 0, 0
 	switch name {
 	case "round":

@@ -9,7 +9,7 @@ type Negate struct{ node }
 
 // NewNegate is unary minus over in.
 func NewNegate(q *operators.Query, in *operators.Schema) *Negate {
-	return &Negate{node{nameless(q, in)}}
+	return &Negate{node{operators.NamelessSchema(q, in)}}
 }
 
 // Describe is the operator's sign.

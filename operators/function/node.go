@@ -35,15 +35,6 @@ func (*node) Open(operators.StepRange) error { return nil }
 // Close has nothing to give back.
 func (*node) Close() {}
 
-// nameless is the schema of a function that drops the metadata labels of its input's series: at
-// once, or at the end of the query under delayed name removal.
-func nameless(q *operators.Query, in *operators.Schema) *operators.Schema {
-	if q.DelayedNameRemoval {
-		return operators.DeriveSchema(in, nil, true)
-	}
-	return operators.DeriveSchema(in, dropMetadata, true)
-}
-
 func dropMetadata(l labels.Labels) labels.Labels { return l.DropReserved(schema.IsMetadataLabel) }
 
 // onlyFloats is a batch with b's places of float samples to write results into: b itself, without

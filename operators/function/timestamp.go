@@ -13,7 +13,7 @@ type Timestamp struct {
 
 // NewTimestamp is timestamp() over in, evaluated at the steps of grid.
 func NewTimestamp(q *operators.Query, in *operators.Schema, grid operators.Grid) *Timestamp {
-	return &Timestamp{node: node{nameless(q, in)}, grid: grid}
+	return &Timestamp{node: node{operators.NamelessSchema(q, in)}, grid: grid}
 }
 
 // Describe names the function.
@@ -47,7 +47,7 @@ type StartTimestamp struct{ node }
 
 // NewStartTimestamp is start_timestamp() over in.
 func NewStartTimestamp(q *operators.Query, in *operators.Schema) *StartTimestamp {
-	return &StartTimestamp{node{nameless(q, in)}}
+	return &StartTimestamp{node{operators.NamelessSchema(q, in)}}
 }
 
 // Describe names the function.

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/schema"
 
 	"github.com/stride-promql/stride/operators"
 )
@@ -48,16 +46,10 @@ func NewVector(q *operators.Query, sel *Selector, grid operators.Grid, offset in
 	v := &Vector{q: q, sel: sel, grid: grid, offset: offset, fixed: at, kind: kind, schema: sel.schema}
 	sel.StartTimestamps = kind == StartTimestamp && q.UseStartTimestamps
 	if kind == Timestamp || kind == StartTimestamp {
-		relabel := dropMetadata
-		if q.DelayedNameRemoval {
-			relabel = nil
-		}
-		v.schema = operators.DeriveSchema(sel.schema, relabel, true)
+		v.schema = operators.NamelessSchema(q, sel.schema)
 	}
 	return v
 }
-
-func dropMetadata(l labels.Labels) labels.Labels { return l.DropReserved(schema.IsMetadataLabel) }
 
 // Describe implements operators.Operator.
 func (v *Vector) Describe() string {

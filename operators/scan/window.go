@@ -43,11 +43,7 @@ func NewWindow(q *operators.Query, sel *Selector, app *window.Application) *Wind
 	sel.StartTimestamps = q.UseStartTimestamps && app.Function.StartTimestamps
 	w := &Window{q: q, sel: sel, app: app, schema: sel.schema, counted: app.Function.Name != window.Smooth.Name}
 	if !app.Function.KeepName {
-		relabel := dropMetadata
-		if q.DelayedNameRemoval {
-			relabel = nil
-		}
-		w.schema = operators.DeriveSchema(sel.schema, relabel, true)
+		w.schema = operators.NamelessSchema(q, sel.schema)
 	}
 	for _, p := range app.Params {
 		if _, constant := p.Constant(); !constant {

@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
-	"github.com/prometheus/prometheus/schema"
 
 	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/operators/window"
@@ -44,11 +43,7 @@ type worker struct {
 func NewWindow(q *operators.Query, in *operators.Schema, inner operators.Grid, app *window.Application, pos window.Positions) *Window {
 	s := &Window{q: q, in: in, inner: inner, app: app, pos: []window.Positions{pos}, schema: in}
 	if !app.Function.KeepName {
-		relabel := func(l labels.Labels) labels.Labels { return l.DropReserved(schema.IsMetadataLabel) }
-		if q.DelayedNameRemoval {
-			relabel = nil
-		}
-		s.schema = operators.DeriveSchema(in, relabel, true)
+		s.schema = operators.NamelessSchema(q, in)
 	}
 	for _, p := range app.Params {
 		if _, constant := p.Constant(); !constant {
