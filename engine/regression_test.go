@@ -44,6 +44,8 @@ func TestRegressions(t *testing.T) {
 		{"a subquery without steps holds a part that never varies", `((scalar(max(k @ 20))) * k)[1s:3m]`, true},
 		{"of equal warnings the one of the later place stays", `avg_over_time(mixed[30s]) and irate(mixed[1m])`, false},
 		{"a scalar on the left is evaluated first", `scalar(k < exp) </ (k < exp)`, false},
+		{"equal invariant parts count each for itself", `k @ 20 + k unless k @ 20`, false},
+		{"of equal infos of a shared scan the one of the later place stays", `rate(k[1m]) % rate(k{i!="2"}[1m])`, false},
 		{"of equal infos the one of the later place stays", `exp ^ exp unless exp ^ exp`, false},
 		{"quantile arguments warn step by step", `histogram_quantiles(exp, "le", 0.25, scalar(q{i="1"}), scalar(q{i="1"} offset 10s))`, true},
 		{"equal selectors and a narrower one count each for itself", `k{i="1"} + k < k`, false},

@@ -48,7 +48,7 @@ type Query struct {
 
 	mu          sync.Mutex
 	annotations annotations.Annotations
-	orders      map[string]int // order of the operator that an annotation is of
+	orders      map[string]evaluation // order of the operator that an annotation is of
 }
 
 // morselPoints is the aim for the number of positions in a batch: 256 KiB of values, so that
@@ -84,20 +84,30 @@ func (q *Query) SetName(operator string) { q.name = operator }
 // at different places of the query the last one stays.
 func (q *Query) SetOrder(order int) { q.order = order }
 
+// evaluation is when an annotation was made: by which operator, and for which of its uses.
+type evaluation struct{ operator, use int }
+
+func (e evaluation) before(o evaluation) bool {
+	return e.operator < o.operator || e.operator == o.operator && e.use < o.use
+}
+
 // Annotate adds an annotation (or merges it with an equal one).
-func (q *Query) Annotate(err error) {
+func (q *Query) Annotate(err error) { q.AnnotateUse(err, 0) }
+
+// AnnotateUse is Annotate for the use'th of the equal parts of the query that one operator stands for.
+func (q *Query) AnnotateUse(err error, use int) {
 	root := q
 	for root.parent != nil {
 		root = root.parent
 	}
-	root.annotate(err, q.order)
+	root.annotate(err, evaluation{q.order, use})
 }
 
-func (q *Query) annotate(err error, order int) {
+func (q *Query) annotate(err error, order evaluation) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	key := err.Error()
-	if prev, ok := q.annotations[key]; ok && q.orders[key] > order {
+	if prev, ok := q.annotations[key]; ok && order.before(q.orders[key]) {
 		var later annotations.Annotations
 		later.Add(err)
 		later.Add(prev)
@@ -106,7 +116,7 @@ func (q *Query) annotate(err error, order int) {
 	}
 	q.annotations.Add(err)
 	if q.orders == nil {
-		q.orders = map[string]int{}
+		q.orders = map[string]evaluation{}
 	}
 	q.orders[key] = order
 }

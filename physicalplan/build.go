@@ -160,7 +160,7 @@ func (b *builder) build(n logicalplan.Node, c place) (*node, error) {
 	key := sharedKey{n, c.scope}
 	if b.shared != nil {
 		if s, ok := b.shared[key]; ok {
-			countAgain(s, c.scope)
+			countAgain(s)
 			return s, nil
 		}
 	}
@@ -173,16 +173,16 @@ func (b *builder) build(n logicalplan.Node, c place) (*node, error) {
 
 // countAgain counts the samples of the selectors below a shared node once more: for one more selector of
 // the query as written.
-func countAgain(n *node, s *scopeInfo) {
+func countAgain(n *node) {
 	switch op := n.op.(type) {
 	case *scan.Filter:
-		op.Again(s.scope)
+		op.Again()
 		return
 	case scan.Scan:
-		op.Again(s.scope)
+		op.Again()
 	}
 	for _, in := range n.inputs {
-		countAgain(in, s)
+		countAgain(in)
 	}
 }
 

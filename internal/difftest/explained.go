@@ -61,7 +61,20 @@ func Explanations() []Explanation {
 			},
 		},
 		{
-			Reason: "two parts of the query fail, and an engine that needs one side of `and`, `unless` or a scalar argument first reports that side's error",
+			Reason: "sums and averages over time slide, which shows in the last digits, and `%` makes different values of these",
+			Matches: func(m *Mismatch) bool {
+				slides := contains(m.Expr, func(n parser.Node) bool {
+					c, ok := n.(*parser.Call)
+					return ok && (c.Func.Name == "sum_over_time" || c.Func.Name == "avg_over_time")
+				})
+				return m.Diff.Part == PartValue && slides && contains(m.Expr, func(n parser.Node) bool {
+					b, ok := n.(*parser.BinaryExpr)
+					return ok && b.Op == parser.MOD
+				})
+			},
+		},
+		{
+			Reason: "two parts of the query fail, and an engine that needs one side of `and`, `unless` or a scalar argument first, or reads a selector once for both sides of an operation, reports the other's error",
 			Matches: func(m *Mismatch) bool {
 				return m.Diff.Part == PartError && m.Got.Err != nil && m.Runs[0].Err != nil &&
 					!panicked(m.Got) && contains(m.Expr, needsASideFirst)
@@ -74,7 +87,7 @@ func Explanations() []Explanation {
 func needsASideFirst(n parser.Node) bool {
 	switch n := n.(type) {
 	case *parser.BinaryExpr:
-		return n.Op == parser.LAND || n.Op == parser.LUNLESS
+		return n.LHS.Type() == parser.ValueTypeVector && n.RHS.Type() == parser.ValueTypeVector
 	case *parser.Call:
 		return n.Func.Name == "scalar"
 	}

@@ -46,8 +46,8 @@ func (f *Filter) Open(operators.StepRange) error { return nil }
 func (f *Filter) Close() {}
 
 // Again counts for one more selector that is equal to the filtered one.
-func (f *Filter) Again(s *operators.Scope) {
-	f.scan.AddUse(&Use{Scope: s, Filter: f.use.Filter})
+func (f *Filter) Again() {
+	f.scan.AddUse(&Use{Scope: f.use.Scope, Filter: f.use.Filter})
 }
 
 // Process implements operators.Stage.

@@ -65,23 +65,23 @@ type Scan interface {
 	AddUse(u *Use)
 	// Again counts for one more selector that keeps all series of the scan. One with a filter has
 	// a Filter behind the scan, whose Again it is.
-	Again(s *operators.Scope)
+	Again()
 }
 
 // AddUse implements Scan.
 func (v *Vector) AddUse(u *Use) { v.sel.Uses = append(v.sel.Uses, u) }
 
 // Again implements Scan.
-func (v *Vector) Again(s *operators.Scope) {
-	v.AddUse(&Use{Scope: s})
+func (v *Vector) Again() {
+	v.AddUse(&Use{Scope: v.sel.Uses[0].Scope})
 }
 
 // AddUse implements Scan.
 func (s *Window) AddUse(u *Use) { s.sel.Uses = append(s.sel.Uses, u) }
 
 // Again implements Scan.
-func (s *Window) Again(scope *operators.Scope) {
-	s.AddUse(&Use{Scope: scope})
+func (s *Window) Again() {
+	s.AddUse(&Use{Scope: s.sel.Uses[0].Scope})
 }
 
 // Leaf is implemented by all operators that select series.

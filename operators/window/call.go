@@ -14,6 +14,7 @@ type Positions struct {
 	First  posrange.PositionRange // of the first argument, whichever it is
 	Second posrange.PositionRange // of the second argument, where there is one
 	All    posrange.PositionRange // of all arguments together
+	Use    int                    // which of the equal calls that are evaluated as one it is
 }
 
 // Call is the evaluation of a function over one series at the steps of a range. Its fields but In,
@@ -95,31 +96,31 @@ func (c *Call) annotate(n notes, at place) {
 	}
 	name := c.Metric().Get(model.MetricNameLabel)
 	for _, p := range c.Pos {
-		c.annotateAt(n, name, at(p))
+		c.annotateAt(n, name, at(p), p.Use)
 	}
 }
 
-func (c *Call) annotateAt(n notes, name string, pos posrange.PositionRange) {
+func (c *Call) annotateAt(n notes, name string, pos posrange.PositionRange, use int) {
 	for bit := notes(1); bit <= n; bit <<= 1 {
 		switch n & bit {
 		case noteMixedFloatsHistograms:
-			c.Query.Annotate(annotations.NewMixedFloatsHistogramsWarning(name, pos))
+			c.Query.AnnotateUse(annotations.NewMixedFloatsHistogramsWarning(name, pos), use)
 		case noteMixedExponentialCustom:
-			c.Query.Annotate(annotations.NewMixedExponentialCustomHistogramsWarning(name, pos))
+			c.Query.AnnotateUse(annotations.NewMixedExponentialCustomHistogramsWarning(name, pos), use)
 		case noteNotCounter:
-			c.Query.Annotate(annotations.NewNativeHistogramNotCounterWarning(name, pos))
+			c.Query.AnnotateUse(annotations.NewNativeHistogramNotCounterWarning(name, pos), use)
 		case noteNotGauge:
-			c.Query.Annotate(annotations.NewNativeHistogramNotGaugeWarning(name, pos))
+			c.Query.AnnotateUse(annotations.NewNativeHistogramNotGaugeWarning(name, pos), use)
 		case noteMismatchedBucketsSub:
-			c.Query.Annotate(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramSub))
+			c.Query.AnnotateUse(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramSub), use)
 		case noteMismatchedBucketsAdd:
-			c.Query.Annotate(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramAdd))
+			c.Query.AnnotateUse(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramAdd), use)
 		case noteMismatchedBucketsAgg:
-			c.Query.Annotate(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramAgg))
+			c.Query.AnnotateUse(annotations.NewMismatchedCustomBucketsHistogramsInfo(pos, annotations.HistogramAgg), use)
 		case noteCounterResetCollision:
-			c.Query.Annotate(annotations.NewHistogramCounterResetCollisionWarning(pos, annotations.HistogramAgg))
+			c.Query.AnnotateUse(annotations.NewHistogramCounterResetCollisionWarning(pos, annotations.HistogramAgg), use)
 		case noteHistogramIgnored:
-			c.Query.Annotate(annotations.NewHistogramIgnoredInMixedRangeInfo(name, pos))
+			c.Query.AnnotateUse(annotations.NewHistogramIgnoredInMixedRangeInfo(name, pos), use)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (e *Evaluator) noteNonCounter(out operators.Column) {
 		case string(model.MetricTypeCounter), string(model.MetricTypeHistogram):
 		default:
 			for _, p := range e.call.Pos {
-				e.app.Query.Annotate(annotations.NewPossibleNonCounterLabelInfo(name, kind, p.First))
+				e.app.Query.AnnotateUse(annotations.NewPossibleNonCounterLabelInfo(name, kind, p.First), p.Use)
 			}
 		}
 		return
@@ -76,7 +76,7 @@ func (e *Evaluator) noteNonCounter(out operators.Column) {
 		}
 	}
 	for _, p := range e.call.Pos {
-		e.app.Query.Annotate(annotations.NewPossibleNonCounterInfo(name, p.First))
+		e.app.Query.AnnotateUse(annotations.NewPossibleNonCounterInfo(name, p.First), p.Use)
 	}
 }
 

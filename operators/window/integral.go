@@ -54,7 +54,7 @@ func (w *floatWindow) strategy() int {
 	}
 	if w.bad.add(s) {
 		for _, p := range w.call.Pos {
-			w.call.Query.Annotate(annotations.NewInvalidIntegralStrategyWarning(s, p.Second))
+			w.call.Query.AnnotateUse(annotations.NewInvalidIntegralStrategyWarning(s, p.Second), p.Use)
 		}
 	}
 	return trapezoidal

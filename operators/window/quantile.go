@@ -33,7 +33,7 @@ func (k *quantile) Run(c *Call, out operators.Column) error {
 		q := c.param(0, i)
 		if !(q >= 0 && q <= 1) && bad.add(q) {
 			for _, p := range c.Pos {
-				c.Query.Annotate(annotations.NewInvalidQuantileWarning(q, p.First))
+				c.Query.AnnotateUse(annotations.NewInvalidQuantileWarning(q, p.First), p.Use)
 			}
 		}
 		out.SetFloat(i, quantileOf(q, k.w.move(c.In.F, lo, hi)))

@@ -54,7 +54,7 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 	c.annotate(seen&^noteStartTimeOverlap, firstArg)
 	if k.overlapped > 0 {
 		for _, p := range c.Pos {
-			c.Query.Annotate(overlapWarning(c.Metric().Get(model.MetricNameLabel), p.First, k.overlapped))
+			c.Query.AnnotateUse(overlapWarning(c.Metric().Get(model.MetricNameLabel), p.First, k.overlapped), p.Use)
 		}
 	}
 	return nil
