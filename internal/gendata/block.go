@@ -34,14 +34,15 @@ const segmentSize = 128 << 20
 type blockWriter struct {
 	dir    string // unfinished
 	meta   tsdb.BlockMeta
+	floats chunkenc.Encoding
 	chunks *chunks.Writer
 	index  *index.Writer
 }
 
 // newBlockWriter begins a block for the samples of a range below dir. symbols
 // are all strings of its labels.
-func newBlockWriter(ctx context.Context, dir string, seed uint64, r timeRange, symbols []string) (_ *blockWriter, err error) {
-	id, err := blockID(seed, r)
+func newBlockWriter(ctx context.Context, dir string, p Profile, r timeRange, symbols []string) (_ *blockWriter, err error) {
+	id, err := blockID(p.Seed, r)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +52,10 @@ func newBlockWriter(ctx context.Context, dir string, seed uint64, r timeRange, s
 			ULID: id, MinTime: r.mint, MaxTime: r.maxt, Version: 1,
 			Compaction: tsdb.BlockMetaCompaction{Level: 1, Sources: []ulid.ULID{id}},
 		},
+		floats: chunkenc.EncXOR,
+	}
+	if p.XOR2 {
+		w.floats = chunkenc.EncXOR2
 	}
 	defer func() {
 		if err != nil {
@@ -87,10 +92,10 @@ func blockID(seed uint64, r timeRange) (ulid.ULID, error) {
 
 // add writes the samples of a series, if it has any.
 func (w *blockWriter) add(lset labels.Labels, all samples) error {
-	it := storage.NewSeriesToChunkEncoder(&storage.SeriesEntry{
+	it := storage.NewSeriesToChunkEncoderWithFloatEncoding(&storage.SeriesEntry{
 		Lset:             lset,
 		SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator { return storage.NewListSeriesIterator(all) },
-	}).Iterator(nil)
+	}, w.floats).Iterator(nil)
 	var metas []chunks.Meta
 	for it.Next() {
 		metas = append(metas, it.At())
@@ -110,7 +115,7 @@ func (w *blockWriter) add(lset labels.Labels, all samples) error {
 	for _, m := range metas {
 		n := uint64(m.Chunk.NumSamples())
 		w.meta.Stats.NumSamples += n
-		if m.Chunk.Encoding() == chunkenc.EncXOR {
+		if m.Chunk.Encoding() == chunkenc.EncXOR || m.Chunk.Encoding() == chunkenc.EncXOR2 {
 			w.meta.Stats.NumFloatSamples += n
 		} else {
 			w.meta.Stats.NumHistogramSamples += n

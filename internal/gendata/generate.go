@@ -57,7 +57,7 @@ func Generate(ctx context.Context, dir string, p Profile, progress func(done, to
 	}
 	for _, r := range ranges {
 		live := overlapping(streams, r)
-		w, err := newBlockWriter(ctx, dir, p.Seed, r, symbols(live))
+		w, err := newBlockWriter(ctx, dir, p, r, symbols(live))
 		if err != nil {
 			return Summary{}, err
 		}
@@ -111,7 +111,7 @@ func Append(ctx context.Context, to storage.AppendableV2, p Profile) (_ Summary,
 		for _, st := range streams {
 			buf = st.take(at, buf[:0])
 			for _, s := range buf {
-				if st.ref, err = app.Append(st.ref, st.lset, 0, s.t, s.v, s.h, s.fh, storage.AOptions{}); err != nil {
+				if st.ref, err = app.Append(st.ref, st.lset, s.st, s.t, s.v, s.h, s.fh, storage.AOptions{}); err != nil {
 					return Summary{}, merrors.New(errors.Wrapf(err, "append to %s", st.lset), app.Rollback()).Err()
 				}
 			}

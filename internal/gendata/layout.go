@@ -86,15 +86,17 @@ type pod struct {
 	job, namespace string
 	cluster        string
 	instance, name string
+	memoryGauges   int
 }
 
 func (p Profile) pod(target int, n int64) pod {
 	d := target / replicas
 	po := pod{
 		seed: p.Seed, target: uint64(target), n: uint64(n),
-		job:       pick(services, d/len(clusters)),
-		namespace: namespaces[d/len(clusters)%len(namespaces)],
-		cluster:   clusters[d%len(clusters)],
+		job:          pick(services, d/len(clusters)),
+		namespace:    pick(namespaces, d/len(clusters)%p.namespaces()),
+		cluster:      clusters[d%len(clusters)],
+		memoryGauges: p.MemoryGauges,
 	}
 	// Addresses are unique among targets; a new pod of one gets another port.
 	po.instance = fmt.Sprintf("10.%d.%d.%d:%d", target>>16&0xff, target>>8&0xff, target&0xff, 8080+n)
@@ -137,9 +139,10 @@ func (po pod) labels(m member) labels.Labels {
 	case kindCounter:
 		name = counterNames(&b, m.metric)
 	case kindGauge:
-		g := gauges[m.metric%len(gauges)]
+		which, n := po.gauge(m)
+		g := gauges[which]
 		name = g.name
-		b.Add(g.label, fmt.Sprintf("%s-%d", g.label, m.metric/len(gauges)))
+		b.Add(g.label, fmt.Sprintf("%s-%d", g.label, n))
 	case kindNative:
 		name = nativeNames[po.native(m)]
 		b.Add("method", fmt.Sprintf("/rpc.Service/Method%d", m.metric/len(nativeNames)))
@@ -168,6 +171,20 @@ func (po pod) version() string { return fmt.Sprintf("1.%d.0", po.n/2) }
 // targets, so that all of them occur where each target has only one.
 func (po pod) native(m member) int {
 	return (m.metric + int(po.target)) % len(nativeNames)
+}
+
+// gauge returns which of the gauge metrics a member is, and the how manieth of
+// its pod.
+func (po pod) gauge(m member) (which, n int) {
+	if m.metric < po.memoryGauges {
+		return 0, m.metric
+	}
+	turn := m.metric - po.memoryGauges
+	if po.memoryGauges == 0 {
+		return turn % len(gauges), turn / len(gauges)
+	}
+	others := len(gauges) - 1
+	return 1 + turn%others, turn / others
 }
 
 // counterNames names the i-th counter: two of the process, then requests.

@@ -29,6 +29,12 @@ type Profile struct {
 	SeriesPerTarget int
 	// Mix shares out a pod's series among the kinds.
 	Mix Mix
+	// MemoryGauges is how many of a pod's gauges are memory_usage_bytes, one for
+	// each container, before the gauge metrics take turns. 0 lets all take turns.
+	MemoryGauges int
+	// Namespaces is the number of namespaces among which pods are shared out. 0
+	// chooses six.
+	Namespaces int
 
 	// Start is the time before the first sample, End's distance from it is
 	// Duration. Samples lie in [Start, Start+Duration). Both count in whole ms.
@@ -53,6 +59,9 @@ type Profile struct {
 	// PauseEvery is the mean time between moments at which a target stops
 	// exposing one of its series for a while.
 	PauseEvery time.Duration
+	// OutageEvery is the mean time between moments at which nothing scrapes a
+	// target for a while: its samples are missing, and no stale markers tell so.
+	OutageEvery time.Duration
 	// Missed is the share of scrapes that did not happen and left no trace.
 	Missed float64
 	// Special is the share of gauge samples that are NaN, +Inf or -Inf.
@@ -62,6 +71,12 @@ type Profile struct {
 	// aligned. 0 chooses two hours for up to a day, which is what a server writes
 	// first, and 18 hours, to which it compacts them, beyond.
 	BlockRange time.Duration
+	// StartTimestamps gives samples of counters and histograms the time at which
+	// their process started.
+	StartTimestamps bool
+	// XOR2 stores floats in blocks as XOR2 chunks. Samples with a start timestamp
+	// are stored so in any case.
+	XOR2 bool
 }
 
 // minPodScrapes keeps a pod's end behind its start.
@@ -114,7 +129,9 @@ func (p Profile) Validate() error {
 		return errors.Newf("duration %s is shorter than the scrape interval %s", p.Duration, p.Interval)
 	case p.Jitter < 0 || p.Jitter >= p.Interval:
 		return errors.Newf("jitter is %s: must be at least 0 and less than the scrape interval %s", p.Jitter, p.Interval)
-	case min(p.PodLifetime, p.RestartEvery, p.DownEvery, p.PauseEvery, p.BlockRange) < 0:
+	case min(p.MemoryGauges, p.Namespaces) < 0:
+		return errors.New("number of memory gauges or namespaces is negative")
+	case min(p.PodLifetime, p.RestartEvery, p.DownEvery, p.PauseEvery, p.OutageEvery, p.BlockRange) < 0:
 		return errors.New("a time between events or the block range is negative")
 	case p.PodLifetime > 0 && p.PodLifetime < minPodScrapes*p.Interval:
 		return errors.Newf("pod lifetime is %s: must be 0 or at least %d scrape intervals of %s", p.PodLifetime, minPodScrapes, p.Interval)
@@ -133,6 +150,13 @@ func (m Mix) total() float64 {
 func (p Profile) start() int64    { return p.Start.UnixMilli() }
 func (p Profile) end() int64      { return p.start() + p.Duration.Milliseconds() }
 func (p Profile) interval() int64 { return p.Interval.Milliseconds() }
+
+func (p Profile) namespaces() int {
+	if p.Namespaces == 0 {
+		return len(namespaces)
+	}
+	return p.Namespaces
+}
 
 // blockRange returns the length of a block in ms.
 func (p Profile) blockRange() int64 {

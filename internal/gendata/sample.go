@@ -9,6 +9,7 @@ import (
 
 // sample is a float, unless one of the histograms is set.
 type sample struct {
+	st int64 // start timestamp, 0 if it has none
 	t  int64
 	v  float64
 	h  *histogram.Histogram
@@ -18,7 +19,7 @@ type sample struct {
 var _ chunks.Sample = (*sample)(nil)
 
 func (s *sample) T() int64                { return s.t }
-func (s *sample) ST() int64               { return 0 }
+func (s *sample) ST() int64               { return s.st }
 func (s *sample) F() float64              { return s.v }
 func (s *sample) H() *histogram.Histogram { return s.h }
 

@@ -72,7 +72,7 @@ func (s *series) walk() *walk {
 	// The parts of a classic histogram must agree about what was observed.
 	family := hash(s.p.Seed, uint64(s.pod.target), s.pod.n, forFamily, uint64(s.member.metric))
 	own := hash(s.p.Seed, uint64(s.slot), s.pod.n, forValues)
-	w := &walk{series: s, k: s.from - 1, pauseEvery: s.p.PauseEvery.Milliseconds() / s.p.interval()}
+	w := &walk{series: s, began: s.timing.began(s.from), k: s.from - 1, pauseEvery: s.p.PauseEvery.Milliseconds() / s.p.interval()}
 	seconds := s.p.Interval.Seconds()
 	switch s.member.kind {
 	case kindUp, kindTargetInfo, kindBuildInfo:
@@ -81,8 +81,8 @@ func (s *series) walk() *walk {
 	case kindCounter:
 		w.floats = newCounter(rng(own), s.member.metric, seconds)
 	case kindGauge:
-		g := gauges[s.member.metric%len(gauges)]
-		w.floats = &special{process: g.new(rng(own), seconds), rng: rng(own + 1), share: s.p.Special}
+		which, _ := s.pod.gauge(s.member)
+		w.floats = &special{process: gauges[which].new(rng(own), seconds), rng: rng(own + 1), share: s.p.Special}
 	case kindClassic:
 		w.floats = newClassic(rng(family), s.member.part, seconds)
 		w.pauseID = family
@@ -120,6 +120,7 @@ type scrape struct {
 // walk goes from sample to sample of a series.
 type walk struct {
 	*series
+	began      int64 // when the process started, if the profile says so
 	k          int64
 	t          int64
 	present    bool // exposed at the last scrape
@@ -142,6 +143,9 @@ func (w *walk) next() bool {
 		gone := w.k == w.to
 		if !gone {
 			s := scrape{t: w.t, k: w.k, restart: w.timing.restart(w.k)}
+			if s.restart {
+				w.began = w.timing.began(w.k)
+			}
 			if w.hists != nil {
 				w.hists.next(s)
 			} else {
@@ -171,6 +175,9 @@ func (w *walk) next() bool {
 // sample returns the sample at which the walk is. It shares nothing with it.
 func (w *walk) sample() sample {
 	s := sample{t: w.t, v: w.v}
+	if w.p.StartTimestamps && w.cumulative() {
+		s.st = w.began
+	}
 	switch {
 	case w.hists != nil:
 		s.h, s.fh = w.hists.build()
@@ -183,4 +190,15 @@ func (w *walk) sample() sample {
 		s.v = math.Float64frombits(value.StaleNaN)
 	}
 	return s
+}
+
+// cumulative tells whether values count from the start of the process.
+func (s *series) cumulative() bool {
+	switch s.member.kind {
+	case kindCounter, kindClassic:
+		return true
+	case kindNative:
+		return nativeNames[s.pod.native(s.member)] != "rpc_queue_seconds"
+	}
+	return false
 }

@@ -22,12 +22,14 @@ const (
 	forPause
 	forValues
 	forFamily
+	forOutage
 )
 
-// downScrapes and pauseScrapes bound how long a target or a series is away.
+// These bound how long a target or a series is away, or not scraped.
 const (
-	downScrapes  = 12
-	pauseScrapes = 60
+	downScrapes   = 12
+	pauseScrapes  = 60
+	outageScrapes = 240
 )
 
 // timing tells when a target is scraped and what happens to it. All of it is
@@ -39,7 +41,7 @@ type timing struct {
 	first, interval, jitter, end int64
 	missed                       float64
 
-	downEvery, restartEvery, podEvery int64
+	downEvery, restartEvery, podEvery, outageEvery int64
 }
 
 func (p Profile) timing(target int) timing {
@@ -50,6 +52,7 @@ func (p Profile) timing(target int) timing {
 		downEvery:    p.DownEvery.Milliseconds() / p.interval(),
 		restartEvery: p.RestartEvery.Milliseconds() / p.interval(),
 		podEvery:     p.PodLifetime.Milliseconds() / p.interval(),
+		outageEvery:  p.OutageEvery.Milliseconds() / p.interval(),
 	}
 	t.first = p.start() + int64(t.bits(forOffset, 0)%uint64(t.interval))
 	return t
@@ -76,6 +79,9 @@ func (t *timing) outcome(k int64) outcome {
 	if t.missed > 0 && unit(t.bits(forMissed, k)) < t.missed {
 		return missed
 	}
+	if away(t.seed, t.target, forOutage, k, t.outageEvery, outageScrapes) {
+		return missed
+	}
 	if away(t.seed, t.target, forDown, k, t.downEvery, downScrapes) {
 		return down
 	}
@@ -89,6 +95,12 @@ func (t *timing) restart(k int64) bool {
 	}
 	window := k / t.restartEvery
 	return k%t.restartEvery == int64(t.bits(forRestart, window)%uint64(t.restartEvery))
+}
+
+// began returns when a process started that is new at scrape k: halfway to it
+// from the scrape before.
+func (t *timing) began(k int64) int64 {
+	return max(t.at(k)-t.interval/2, t.at(k-1)+1)
 }
 
 // podStart returns the first scrape of the target's n-th pod. Lifetimes vary by

@@ -24,7 +24,7 @@ var (
 )
 
 // chunkRef is a chunk taken from the storage under its lock: bytes to decode in bulk, or an
-// iterator for what is not a float chunk or not safe to read.
+// iterator for what no decoder knows or is not safe to read.
 type chunkRef struct {
 	encoding chunkenc.Encoding
 	bytes    []byte
@@ -32,7 +32,9 @@ type chunkRef struct {
 }
 
 // histograms tells whether the chunk may hold histograms.
-func (r chunkRef) histograms() bool { return r.it != nil }
+func (r chunkRef) histograms() bool {
+	return r.it != nil || r.encoding != chunkenc.EncXOR && r.encoding != chunkenc.EncXOR2
+}
 
 // iterator reads the chunk sample by sample. It must be called once.
 func (r chunkRef) iterator() (chunkenc.Iterator, error) {
@@ -56,8 +58,11 @@ type loader struct {
 	metas    chunks.Iterator
 	it       chunkenc.Iterator
 
-	buf  operators.Samples
-	view operators.Samples
+	buf        operators.Samples
+	view       operators.Samples
+	histograms chunkdecode.Histograms // on loan to the series that was read last
+	arena      operators.HistogramArena
+	poison     bool // overwrite what was on loan
 }
 
 // take fetches the chunk references of the series [first, first+rows) that may hold samples in
@@ -96,7 +101,7 @@ func (l *loader) take(first, rows int, lo, hi int64) error {
 
 func (l *loader) ref(c chunkenc.Chunk) chunkRef {
 	switch c.(type) {
-	case *chunkenc.XORChunk, *chunkenc.XOR2Chunk:
+	case *chunkenc.XORChunk, *chunkenc.XOR2Chunk, *chunkenc.HistogramChunk, *chunkenc.HistogramSTChunk:
 		return chunkRef{encoding: c.Encoding(), bytes: c.Bytes()}
 	}
 	it := c.Iterator(nil)
@@ -115,6 +120,8 @@ func (l *loader) clip(lo, hi int64) (int64, int64) {
 // They are valid until the next call.
 func (l *loader) load(first, row int, lo, hi int64) (*operators.Samples, error) {
 	l.buf.Reset()
+	l.buf.Arena = nil
+	l.histograms.Reset(l.poison)
 	var err error
 	if l.sel.chunks != nil {
 		lo, hi = l.clip(lo, hi)
@@ -151,6 +158,8 @@ func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
 	switch {
 	case ref.it != nil:
 		return l.iterate(ref.it, ref.it.Next(), hi)
+	case ref.histograms():
+		return l.decodeHistograms(ref, hi)
 	case ref.encoding == chunkenc.EncXOR:
 		b.T, b.F, err = chunkdecode.XOR(ref.bytes, b.T, b.F, hi)
 		if l.sel.StartTimestamps {
@@ -160,6 +169,20 @@ func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
 		b.T, b.F, b.ST, err = chunkdecode.XOR2(ref.bytes, b.T, b.F, b.ST, l.sel.StartTimestamps, hi)
 	}
 	return err
+}
+
+func (l *loader) decodeHistograms(ref *chunkRef, hi int64) (err error) {
+	b := &l.buf
+	b.HT, b.H, b.HST, err = l.histograms.Decode(ref.encoding, ref.bytes, b.HT, b.H, b.HST, l.sel.StartTimestamps, hi)
+	if err == nil {
+		b.Arena = &l.arena
+		return nil
+	}
+	it, err := ref.iterator()
+	if err != nil {
+		return err
+	}
+	return l.iterate(it, it.Next(), hi)
 }
 
 // decodeTogether reads a series through one iterator over all its chunks: because they overlap and have to be
@@ -251,6 +274,8 @@ func (l *loader) narrow(lo, hi int64) {
 	i, j := within(b.T, lo, hi)
 	v.T, v.F = b.T[i:j], b.F[i:j]
 	v.ST, v.HST = nil, nil
+	v.Arena = b.Arena
+	v.Forget()
 	p, q := within(b.HT, lo, hi)
 	v.HT, v.H = b.HT[p:q], b.H[p:q]
 	if l.sel.StartTimestamps {

@@ -75,6 +75,7 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 	}
 	lo, hi := r.spec.Span(operators.StepRange{To: 1})
 	l := &r.loaders[w.ID]
+	l.poison = w.Poison
 	if err := l.take(i, 1, lo, hi); err != nil {
 		return err
 	}

@@ -107,6 +107,7 @@ func (v *Vector) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 	rows := min(v.rows, v.sel.schema.Len()-first)
 	lo, hi := v.reference(v.r.From)-v.q.Lookback+1, v.reference(v.r.To-1)
 	l := &v.loaders[w.ID]
+	l.poison = w.Poison
 	if err := l.take(first, rows, lo, hi); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func (v *Vector) fill(w *operators.Worker, b *operators.Batch, row int, s *opera
 func (v *Vector) histogram(b *operators.Batch, row, step int, s *operators.Samples, j int) (int64, error) {
 	switch v.kind {
 	case Value:
-		b.SetHistogram(b.Pos(row, step), s.H[j])
+		b.SetHistogram(b.Pos(row, step), s.Keep(j))
 		return operators.HistogramSamples(s.H[j]), nil
 	case Milliseconds:
 		return 0, fmt.Errorf("this should be an info metric, with float samples: %s", v.sel.schema.Labels(b.First+row))

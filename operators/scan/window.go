@@ -113,6 +113,7 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 	rows := min(s.rows, s.sel.schema.Len()-first)
 	lo, hi := s.app.Spec.Span(s.r)
 	ww := &s.workers[w.ID]
+	ww.loader.poison = w.Poison
 	if err := ww.loader.take(first, rows, lo, hi); err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (last) Run(c *Call, out operators.Column) error {
 		hlo, hhi := b.histogramWindow(i)
 		switch {
 		case hhi > hlo && (hi == b.Lo[i] || in.HT[hhi-1] >= in.T[hi-1]):
-			out.SetHistogram(i, in.H[hhi-1])
+			out.SetHistogram(i, in.Keep(hhi-1))
 		case hi > b.Lo[i]:
 			out.SetFloat(i, in.F[hi-1])
 		}
@@ -61,7 +61,7 @@ func (first) Run(c *Call, out operators.Column) error {
 		hlo, hhi := b.histogramWindow(i)
 		switch {
 		case hhi > hlo && (b.Hi[i] == lo || in.HT[hlo] <= in.T[lo]):
-			out.SetHistogram(i, in.H[hlo])
+			out.SetHistogram(i, in.Keep(hlo))
 		case b.Hi[i] > lo:
 			out.SetFloat(i, in.F[lo])
 		}

@@ -1,6 +1,8 @@
 package window
 
 import (
+	"slices"
+
 	"github.com/prometheus/prometheus/model/histogram"
 
 	"github.com/stride-promql/stride/operators"
@@ -11,6 +13,10 @@ import (
 func (k *rate) histogramIncrease(in *operators.Samples, lo, hi int) (*histogram.FloatHistogram, notes, error) {
 	h := in.H[lo:hi]
 	first, second, last := h[0], h[1], h[len(h)-1]
+	if in.HST == nil && k.oneRun(lo, hi) {
+		h, n := k.difference(first, last)
+		return h, n, nil
+	}
 	var n notes
 	if k.counter && (isGauge(first) || isGauge(last)) {
 		n |= noteNotCounter
@@ -71,6 +77,52 @@ func (k *rate) histogramIncrease(in *operators.Samples, lo, hi int) (*histogram.
 		prev = h[i]
 	}
 	return finish(result), n, nil
+}
+
+// difference is histogramIncrease where the histograms from the first to the last are of one run.
+func (k *rate) difference(first, last *histogram.FloatHistogram) (*histogram.FloatHistogram, notes) {
+	var n notes
+	switch gauge := isGauge(first); {
+	case k.counter && gauge:
+		n = noteNotCounter
+	case !k.counter && !gauge:
+		n = noteNotGauge
+	}
+	h := k.arena.New(last)
+	h.CounterResetHint = histogram.GaugeType
+	h.ZeroCount = last.ZeroCount - first.ZeroCount
+	h.Count = last.Count - first.Count
+	h.Sum = last.Sum - first.Sum
+	some := subtractBuckets(h.PositiveBuckets, last.PositiveBuckets, first.PositiveBuckets)
+	if subtractBuckets(h.NegativeBuckets, last.NegativeBuckets, first.NegativeBuckets) || some {
+		// Compact works in place.
+		h.PositiveSpans, h.NegativeSpans = slices.Clone(h.PositiveSpans), slices.Clone(h.NegativeSpans)
+		h.Compact(0)
+	}
+	return h, n
+}
+
+// subtractBuckets puts a-b into dst and tells whether that leaves a bucket empty.
+func subtractBuckets(dst, a, b []float64) (empty bool) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] - b[i]
+		empty = empty || dst[i] == 0
+	}
+	return empty
+}
+
+// sameLayout tells whether histograms have the same buckets, of which they hold all.
+func sameLayout(a, b *histogram.FloatHistogram) bool {
+	return a.Schema == b.Schema && a.ZeroThreshold == b.ZeroThreshold &&
+		len(a.PositiveBuckets) == len(b.PositiveBuckets) && len(a.NegativeBuckets) == len(b.NegativeBuckets) &&
+		sameSlice(a.PositiveSpans, b.PositiveSpans) && sameSlice(a.NegativeSpans, b.NegativeSpans) &&
+		sameSlice(a.CustomValues, b.CustomValues)
+}
+
+// sameSlice is slices.Equal that is quick about slices of the same memory, as those of one chunk are.
+func sameSlice[E comparable](a, b []E) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // finish makes a sum of histograms a result: a gauge without empty buckets.

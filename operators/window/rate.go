@@ -18,7 +18,9 @@ type rate struct {
 	resets   []int32 // indexes of floats at which the counter had been reset
 	overlaps []int32 // indexes of floats that claim to have started before the float before was taken
 	hresets  []bool  // for histograms, from index hbase on
+	hruns    []int32 // for histograms: how many before it have another layout than the one before them, or a reset
 	hbase    int
+	arena    operators.HistogramArena
 
 	overlapped int // windows with such a start timestamp
 }
@@ -34,9 +36,9 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 	widened := c.Spec.Anchored || c.Spec.Smoothed
 	if k.counter {
 		k.findResets(c)
-		if !widened {
-			k.findHistogramResets(c)
-		}
+	}
+	if !widened {
+		k.findHistogramResets(c)
 	}
 	var (
 		seen notes
@@ -199,19 +201,31 @@ func (k *rate) findResets(c *Call) {
 	}
 }
 
-// findHistogramResets does for histograms what findResets does for floats.
+// findHistogramResets does for histograms what findResets does for floats, and finds runs of histograms that can be
+// subtracted bucket by bucket: of one layout and one kind, without a reset.
 func (k *rate) findHistogramResets(c *Call) {
-	b := c.Bounds
-	k.hresets = k.hresets[:0]
+	b, in := c.Bounds, c.In
+	k.hresets, k.hruns = k.hresets[:0], k.hruns[:0]
 	if b.HLo == nil {
 		return
 	}
 	lo, hi := int(b.HLo[0]), int(b.HHi[len(b.HHi)-1])
 	k.hbase = lo
+	run := int32(0)
 	for i := lo; i < hi; i++ {
-		k.hresets = append(k.hresets, i > lo && histogramReset(c.In, i))
+		reset := false
+		if i > lo {
+			reset = k.counter && histogramReset(in, i)
+			if reset || isGauge(in.H[i]) != isGauge(in.H[i-1]) || !sameLayout(in.H[i], in.H[i-1]) {
+				run++
+			}
+		}
+		k.hresets, k.hruns = append(k.hresets, reset), append(k.hruns, run)
 	}
 }
+
+// oneRun tells whether the histograms [lo, hi) are of one run.
+func (k *rate) oneRun(lo, hi int) bool { return k.hruns[lo-k.hbase] == k.hruns[hi-1-k.hbase] }
 
 // histogramResetAt tells whether there is a counter reset between histogram i and the one before.
 func (k *rate) histogramResetAt(i int) bool { return k.hresets[i-k.hbase] }

@@ -57,7 +57,7 @@ func (*smooth) Run(c *Call, out operators.Column) error {
 func smoothHistogram(in *operators.Samples, lo, hi, p int, at int64, n *notes) (*histogram.FloatHistogram, error) {
 	switch {
 	case p < hi && in.HT[p] == at:
-		return in.H[p], nil
+		return in.Keep(p), nil
 	case p == lo:
 		return nil, nil
 	case p < hi:

@@ -1,0 +1,380 @@
+package chunkdecode
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/bits"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/stride-promql/stride/internal/slab"
+)
+
+// ErrUseIterator is returned for a histogram chunk that is corrupt or needs what Histograms does not do: the chunk's
+// iterator says what is wrong, or does it.
+var ErrUseIterator = errors.New("histogram chunk is for its iterator to read")
+
+// Histograms decodes chunks of integer histograms (chunkenc.EncHistogram and
+// chunkenc.EncHistogramST). What it decodes stays valid until Reset; then the memory is used
+// again. Spans and custom values are never used again, so that histograms made from others may share them.
+type Histograms struct {
+	structs slab.Slab[histogram.FloatHistogram]
+	values  slab.Slab[float64]
+	buf     []byte // the chunk, and zeros behind it
+	state   []bucketState
+}
+
+// bucketState is a bucket between two samples: the difference to the bucket before it in space, and by how much that
+// difference changes from sample to sample.
+type bucketState struct{ value, delta int64 }
+
+// Reset makes the memory of all histograms decoded so far available again. With poison it is overwritten, so that a use
+// after that shows.
+func (d *Histograms) Reset(poison bool) {
+	if poison {
+		bad := math.Float64frombits(0x7ff8dead0badc0de)
+		d.values.Each(func(v []float64) {
+			for i := range v {
+				v[i] = bad
+			}
+		})
+		d.structs.Each(func(h []histogram.FloatHistogram) {
+			for i := range h {
+				h[i] = histogram.FloatHistogram{Count: bad, Sum: bad, ZeroCount: bad}
+			}
+		})
+	}
+	d.structs.Reset()
+	d.values.Reset()
+}
+
+const (
+	histogramHeaderBytes = 3
+	counterResetMask     = 0xc0
+	gaugeHeader          = 0xc0
+	// fieldBytes is at least the longest field and the bytes that are loaded from its first bit on.
+	fieldBytes = 24
+)
+
+// Decode appends the samples of a chunk to t (milliseconds), h and, if wantST is set, their start timestamps to st, up to
+// and without the first sample later than maxT, and returns the extended slices. Without wantST, st is returned as
+// it is. With ErrUseIterator nothing is appended. chunk is only read.
+//
+// Histograms have the reset hints, layouts and values that the chunk's iterator gives them.
+func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []*histogram.FloatHistogram, st []int64, wantST bool, maxT int64) ([]int64, []*histogram.FloatHistogram, []int64, error) {
+	if len(chunk) < histogramHeaderBytes {
+		return t, h, st, ErrUseIterator
+	}
+	count := int(binary.BigEndian.Uint16(chunk))
+	header := chunk[2]
+	var starts startTimes
+	if enc == chunkenc.EncHistogramST {
+		header = chunk[0]
+		count &= 0x3fff
+		starts = startTimes{known: chunk[2]&0x80 != 0, from: int(chunk[2] & 0x7f)}
+	}
+	if count == 0 {
+		return t, h, st, nil
+	}
+	d.buf = append(append(d.buf[:0], chunk...), make([]byte, fieldBytes)...)
+	r := fieldReader{b: d.buf, p: 8 * histogramHeaderBytes, end: 8 * uint(len(chunk))}
+	var layout histogram.FloatHistogram
+	positive, negative, ok := r.layout(&layout)
+	// No sample has less than 4 bits: do not believe numbers that the bytes cannot hold.
+	buckets := positive + negative
+	if !ok || layout.Schema > histogram.ExponentialSchemaMax || uint(buckets) > r.end {
+		return t, h, st, ErrUseIterator
+	}
+	count = min(count, int(r.end)/4+1)
+	d.state = append(d.state[:0], make([]bucketState, buckets)...)
+	hint := histogram.UnknownCounterReset
+	next := histogram.NotCounterReset
+	if header&counterResetMask == gaugeHeader {
+		hint, next = histogram.GaugeType, histogram.GaugeType
+	}
+
+	var (
+		had, hadH, hadST = len(t), len(h), len(st)
+		structs          = d.structs.Take(count)
+		values           = d.values.Take(min(count*buckets, int(r.end)))
+		ts, tDelta       int64
+		cnt, zcnt        uint64
+		cntDelta         int64
+		zcntDelta        int64
+		sum              uint64
+		window           = wholeWindow
+	)
+	for i := range count {
+		before := ts
+		if i == 0 {
+			ts = r.varbit()
+			cnt = r.uvarbit()
+			zcnt = r.uvarbit()
+			sum = r.raw()
+		} else {
+			tDelta += r.varbit()
+			ts += tDelta
+			cntDelta += r.varbit()
+			cnt += uint64(cntDelta)
+			zcntDelta += r.varbit()
+			zcnt += uint64(zcntDelta)
+			sum = r.xor(sum, &window)
+		}
+		stale := i > 0 && sum == value.StaleNaN
+		if !stale {
+			if len(values) < buckets {
+				return t[:had], h[:hadH], st[:hadST], ErrUseIterator
+			}
+			r.buckets(d.state[:positive], values[:positive], i == 0)
+			r.buckets(d.state[positive:], values[positive:buckets], i == 0)
+		}
+		if enc == chunkenc.EncHistogramST {
+			starts.next(&r, i, ts, before)
+		}
+		if r.p > r.end {
+			return t[:had], h[:hadH], st[:hadST], ErrUseIterator
+		}
+		if ts > maxT {
+			break
+		}
+		out := &structs[i]
+		if f := math.Float64frombits(sum); value.IsStaleNaN(f) {
+			*out = histogram.FloatHistogram{Sum: f}
+		} else {
+			*out = layout
+			out.CounterResetHint = hint
+			out.Count, out.ZeroCount, out.Sum = float64(cnt), float64(zcnt), f
+			out.PositiveBuckets = part(values, 0, positive)
+			out.NegativeBuckets = part(values, positive, buckets)
+			values = values[buckets:]
+		}
+		t, h = append(t, ts), append(h, out)
+		if wantST {
+			st = append(st, starts.st)
+		}
+		hint = next
+	}
+	return t, h, st, nil
+}
+
+// part is a run of values that cannot grow into what follows, nil if it is empty.
+func part(values []float64, lo, hi int) []float64 {
+	if lo == hi {
+		return nil
+	}
+	return values[lo:hi:hi]
+}
+
+// fieldReader reads the fields of a histogram chunk from a copy of it with zeros behind its end, which reads of one
+// field may run into.
+type fieldReader struct {
+	b   []byte
+	p   uint // next bit
+	end uint // bit after the chunk's last
+}
+
+// load gives at least 57 bits from the next one on, the first one on top. Behind the end all bits are zero.
+func (r *fieldReader) load(p uint) uint64 {
+	i := min(p, r.end) / 8
+	return binary.BigEndian.Uint64(r.b[i:]) << (p % 8)
+}
+
+// raw reads 64 bits.
+func (r *fieldReader) raw() uint64 {
+	i, shift := min(r.p, r.end)/8, r.p%8
+	w := binary.BigEndian.Uint64(r.b[i:])<<shift | uint64(r.b[i+8])>>(8-shift)
+	r.p += 64
+	return w
+}
+
+// number reads the n upper bits of what comes next.
+func (r *fieldReader) number(n uint) uint64 {
+	w := r.load(r.p) >> (64 - n)
+	r.p += n
+	return w
+}
+
+// varbit reads a number written by chunkenc's putVarbitInt: up to 8 ones say how many bits it has.
+func (r *fieldReader) varbit() int64 {
+	w := r.load(r.p)
+	if int64(w) >= 0 {
+		r.p++
+		return 0
+	}
+	ones := uint(bits.LeadingZeros64(^w | 1<<55))
+	if ones < 7 {
+		n := uint(stDiffBits[ones])
+		r.p += ones + 1 + n
+		return signed(w<<(ones+1), n)
+	}
+	if ones == 8 {
+		r.p += 8
+		return int64(r.raw())
+	}
+	r.p += 8
+	return signed(r.number(56)<<8, 56)
+}
+
+// uvarbit reads a number written by putVarbitUint.
+func (r *fieldReader) uvarbit() uint64 {
+	w := r.load(r.p)
+	ones := uint(bits.LeadingZeros64(^w | 1<<55))
+	if ones == 8 {
+		r.p += 8
+		return r.raw()
+	}
+	r.p += ones + 1
+	if ones == 0 {
+		return 0
+	}
+	return r.number(uint(stDiffBits[ones]))
+}
+
+// varint reads a number in encoding/binary's format, its bytes at any bit.
+func (r *fieldReader) varint() int64 {
+	var b [binary.MaxVarintLen64]byte
+	for i := range b {
+		if b[i] = byte(r.number(8)); b[i] < 0x80 {
+			break
+		}
+	}
+	v, n := binary.Varint(b[:])
+	if n <= 0 {
+		r.p = r.end + 1
+	}
+	return v
+}
+
+// xor reads the difference to a float and gives the next one.
+func (r *fieldReader) xor(v uint64, window *xorWindow) uint64 {
+	w := r.load(r.p)
+	if int64(w) >= 0 {
+		r.p++
+		return v
+	}
+	r.p += 2
+	if w>>62 == 0b11 {
+		window.set(w << 2)
+		r.p += 11
+	}
+	p := r.p
+	v ^= r.raw() >> (window.leading % 64) & window.mask
+	r.p = p + window.size
+	return v
+}
+
+// buckets reads one sample's changes of the buckets of one side and gives their values.
+func (r *fieldReader) buckets(state []bucketState, values []float64, first bool) {
+	values = values[:len(state)]
+	var current int64
+	if first {
+		for i := range state {
+			state[i].value = r.varbit()
+			current += state[i].value
+			values[i] = float64(current)
+		}
+		return
+	}
+	for i := range state {
+		s := &state[i]
+		w := r.load(r.p)
+		switch {
+		case int64(w) >= 0:
+			r.p++
+		case w>>62 == 0b10:
+			s.delta += signed(w<<2, 3)
+			r.p += 5
+		default:
+			s.delta += r.varbit()
+		}
+		s.value += s.delta
+		current += s.value
+		values[i] = float64(current)
+	}
+}
+
+// layout reads what all histograms of the chunk have in common, and gives the numbers of their buckets.
+func (r *fieldReader) layout(h *histogram.FloatHistogram) (positive, negative int, ok bool) {
+	switch z := r.number(8); z {
+	case 0:
+	case 255:
+		h.ZeroThreshold = math.Float64frombits(r.raw())
+	default:
+		h.ZeroThreshold = math.Ldexp(0.5, int(z)-243)
+	}
+	h.Schema = int32(r.varbit())
+	if !histogram.IsKnownSchema(h.Schema) {
+		return 0, 0, false
+	}
+	if h.PositiveSpans, positive, ok = r.spans(); !ok {
+		return 0, 0, false
+	}
+	if h.NegativeSpans, negative, ok = r.spans(); !ok {
+		return 0, 0, false
+	}
+	if !histogram.IsCustomBucketsSchema(h.Schema) {
+		return positive, negative, true
+	}
+	n := r.uvarbit()
+	if n > uint64(r.end) {
+		return 0, 0, false
+	}
+	for range n {
+		v := float64(0)
+		if b := r.uvarbit(); b == 0 {
+			v = math.Float64frombits(r.raw())
+		} else {
+			v = float64(b-1) / 1000
+		}
+		h.CustomValues = append(h.CustomValues, v)
+	}
+	return positive, negative, true
+}
+
+// spans reads the spans of one side. More buckets than the chunk has bits are not ok.
+func (r *fieldReader) spans() (spans []histogram.Span, buckets int, ok bool) {
+	n := r.uvarbit()
+	if n > uint64(r.end) {
+		return nil, 0, false
+	}
+	if n > 0 {
+		spans = make([]histogram.Span, 0, n)
+	}
+	for range n {
+		length := r.uvarbit()
+		offset := r.varbit()
+		spans = append(spans, histogram.Span{Offset: int32(offset), Length: uint32(length)})
+		buckets += int(uint32(length))
+		if uint(buckets) > r.end {
+			return nil, 0, false
+		}
+	}
+	return spans, buckets, true
+}
+
+// startTimes follows the start timestamps of a chunk, 0 where they are unknown.
+type startTimes struct {
+	known bool // the first sample has one
+	from  int  // number of the first sample with another one; 0: there is none
+	st    int64
+	diff  int64
+}
+
+// next reads that of sample i, which is at ts, the one before it at prev.
+func (s *startTimes) next(r *fieldReader, i int, ts, prev int64) {
+	switch {
+	case i == 0 && s.known:
+		s.diff = r.varint()
+		s.st = ts - s.diff
+	case i > 0 && s.from > 0 && i >= s.from:
+		if d := r.varbit(); i == s.from {
+			s.diff = d
+		} else {
+			s.diff += d
+		}
+		s.st = prev - s.diff
+	}
+}
