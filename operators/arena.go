@@ -1,32 +1,28 @@
 package operators
 
-import "github.com/prometheus/prometheus/model/histogram"
+import (
+	"math"
 
-// HistogramArena makes histograms with few allocations: structs and buckets are cut from blocks. It keeps no block that
-// it has used up, and what it has made is the garbage collector's. One goroutine at a time may use it. The zero value is
-// ready for use.
-type HistogramArena struct {
-	structs []histogram.FloatHistogram
-	values  []float64
-}
+	"github.com/prometheus/prometheus/model/histogram"
 
-// Blocks of the arena. One histogram that is kept keeps its block, so that they are small.
-const (
-	arenaStructs = 32
-	arenaValues  = 512
+	"github.com/stride-promql/stride/internal/slab"
 )
+
+// HistogramArena makes histograms with few allocations: structs and buckets are cut from blocks. One goroutine at a time may
+// use it. The zero value is ready for use.
+type HistogramArena struct {
+	structs slab.Slab[histogram.FloatHistogram]
+	values  slab.Slab[float64]
+	spans   slab.Slab[histogram.Span]
+}
 
 // New is a histogram with the fields of like, but with buckets of its own, of any values. Its spans and custom values are
 // like's: who changes them copies them first.
 func (a *HistogramArena) New(like *histogram.FloatHistogram) *histogram.FloatHistogram {
-	if len(a.structs) == 0 {
-		a.structs = make([]histogram.FloatHistogram, arenaStructs)
-	}
-	h := &a.structs[0]
-	a.structs = a.structs[1:]
+	h := &a.structs.Take(1)[0]
 	*h = *like
-	h.PositiveBuckets = a.floats(len(like.PositiveBuckets))
-	h.NegativeBuckets = a.floats(len(like.NegativeBuckets))
+	h.PositiveBuckets = a.values.Take(len(like.PositiveBuckets))
+	h.NegativeBuckets = a.values.Take(len(like.NegativeBuckets))
 	return h
 }
 
@@ -38,14 +34,37 @@ func (a *HistogramArena) Copy(like *histogram.FloatHistogram) *histogram.FloatHi
 	return h
 }
 
-func (a *HistogramArena) floats(n int) []float64 {
-	if n == 0 {
-		return nil
-	}
-	if len(a.values) < n {
-		a.values = make([]float64, max(n, arenaValues))
-	}
-	v := a.values[:n:n]
-	a.values = a.values[n:]
-	return v
+// OwnSpans gives a histogram of the arena spans that it alone has.
+func (a *HistogramArena) OwnSpans(h *histogram.FloatHistogram) {
+	h.PositiveSpans = copied(&a.spans, h.PositiveSpans)
+	h.NegativeSpans = copied(&a.spans, h.NegativeSpans)
+}
+
+func copied[T any](s *slab.Slab[T], v []T) []T {
+	c := s.Take(len(v))
+	copy(c, v)
+	return c
+}
+
+// reset makes the memory of all histograms available again.
+func (a *HistogramArena) reset() {
+	a.structs.Reset()
+	a.values.Reset()
+	a.spans.Reset()
+}
+
+// poison overwrites all histograms.
+func (a *HistogramArena) poison() {
+	bad := math.Float64frombits(0x7ff8dead0badc0de)
+	a.values.Each(func(v []float64) {
+		for i := range v {
+			v[i] = bad
+		}
+	})
+	a.structs.Each(func(h []histogram.FloatHistogram) {
+		for i := range h {
+			h[i] = histogram.FloatHistogram{Count: bad, Sum: bad, ZeroCount: bad}
+		}
+	})
+	a.spans.Each(func(s []histogram.Span) { clear(s) })
 }

@@ -19,8 +19,9 @@ import (
 // sample when H is not nil and bit p of HValid is set, else no sample; never both. Values at
 // positions without a sample are undefined. With one step the same arrays run over series.
 //
-// A *FloatHistogram in a batch is never written to: it may stand at several positions, in several
-// batches and in the result. Who wants to change one copies it first.
+// A *FloatHistogram in a batch is never written to: it may stand at several positions and in several
+// batches. Who wants to change one copies it first. It may be of the batch's Arena and lasts as long as the batch
+// is not released then: who puts it into another batch says so by Adopt, who keeps it otherwise by KeepHistograms.
 type Batch struct {
 	First int // index in the schema of the series of row 0
 	Rows  int
@@ -35,6 +36,10 @@ type Batch struct {
 	Morsel int  // ordinal of the morsel in its pipeline; folding goes in this order
 	Shared bool // several consumers see the batch: none may write to it
 	Kept   bool // a sink has taken the batch over; it is not used again by its producer
+
+	arena  *HistogramArena // of histograms of this batch, which end with it
+	hspace []*histogram.FloatHistogram
+	hbits  bitmap.Bitmap // memory of H and HValid, for when the batch is used again
 }
 
 // NewBatch makes an empty batch of the given shape.
@@ -61,6 +66,28 @@ func (b *Batch) reset(first, rows, from, steps int) {
 	}
 	b.H, b.HValid = nil, nil
 	b.Morsel, b.Shared, b.Kept = 0, false, false
+	if b.arena != nil {
+		b.arena.reset()
+	}
+}
+
+// Arena makes histograms that last as long as the batch is not released.
+func (b *Batch) Arena() *HistogramArena {
+	if b.arena == nil {
+		b.arena = &HistogramArena{}
+	}
+	return b.arena
+}
+
+// KeepHistograms makes the batch's histograms last: it is called by who keeps one of them longer than the batch.
+func (b *Batch) KeepHistograms() { b.arena = nil }
+
+// Adopt makes the histograms of src last as long as b, which holds some of them now.
+func (b *Batch) Adopt(src *Batch) {
+	if b.arena == nil && !src.Shared {
+		b.arena = src.arena
+	}
+	src.arena = nil
 }
 
 // poison overwrites what a given-back batch holds so that a use after that shows in the result.
@@ -74,6 +101,9 @@ func (b *Batch) poison() {
 		v[i] = 0xaaaaaaaaaaaaaaaa
 	}
 	b.H, b.HValid = nil, nil
+	if b.arena != nil {
+		b.arena.poison()
+	}
 	b.Rows, b.Steps = -1, -1
 }
 
@@ -82,10 +112,18 @@ func (b *Batch) Pos(row, step int) int { return row*b.Steps + step }
 
 // EnsureHistograms gives the batch room for histograms.
 func (b *Batch) EnsureHistograms() {
-	if b.H == nil {
-		b.H = make([]*histogram.FloatHistogram, b.Rows*b.Steps)
-		b.HValid = make(bitmap.Bitmap, bitmap.Words(b.Rows*b.Steps))
+	if b.H != nil {
+		return
 	}
+	n := b.Rows * b.Steps
+	if words := bitmap.Words(n); cap(b.hspace) < n || cap(b.hbits) < words {
+		b.hspace, b.hbits = make([]*histogram.FloatHistogram, n), make(bitmap.Bitmap, words)
+	} else {
+		b.hspace, b.hbits = b.hspace[:n], b.hbits[:words]
+		clear(b.hspace)
+		clear(b.hbits)
+	}
+	b.H, b.HValid = b.hspace, b.hbits
 }
 
 // SetFloat puts a float sample at position p.

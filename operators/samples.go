@@ -14,7 +14,7 @@ type Samples struct {
 	H   []*histogram.FloatHistogram
 	HST []int64
 
-	// Arena is set where the histograms are on loan, until the next series is read, and makes those that Keep copies.
+	// Arena is set where the histograms are on loan, until the next series is read; Keep copies into it.
 	Arena *HistogramArena
 	kept  int                       // index of the histogram that Keep copied last
 	copy  *histogram.FloatHistogram // the copy; nil: none

@@ -134,6 +134,9 @@ func (c Column) SetFloat(i int, v float64) { c.b.SetFloat(c.off+i, v) }
 // and none elsewhere; the values stand in F already.
 func (c Column) SetFloats(i, n int, mask uint64) { c.b.Valid.Store(c.off+i, n, mask) }
 
+// Arena is the batch's, see there.
+func (c Column) Arena() *HistogramArena { return c.b.Arena() }
+
 // SetHistogram puts a histogram sample at step i.
 func (c Column) SetHistogram(i int, h *histogram.FloatHistogram) { c.b.SetHistogram(c.off+i, h) }
 

@@ -57,6 +57,7 @@ func (b *Batch) copyFrom(src *Batch) {
 		b.EnsureHistograms()
 		copy(b.H, src.H)
 		copy(b.HValid, src.HValid)
+		b.Adopt(src)
 	}
 }
 

@@ -8,15 +8,21 @@ type Slab[T any] struct {
 	used   int // elements of it that are taken
 }
 
-// blockLen is the number of elements in a block, unless one run needs more.
-const blockLen = 1024
+// minBlock and maxBlock are the numbers of elements in the first block and in the largest, unless one run needs more.
+const (
+	minBlock = 16
+	maxBlock = 1024
+)
 
 // Take is a run of n elements, which hold what was in them before: zeros in a new block, older runs after Reset. Its
-// capacity is n.
+// capacity is n. It is nil if n is 0.
 func (s *Slab[T]) Take(n int) []T {
+	if n == 0 {
+		return nil
+	}
 	for {
 		if s.at == len(s.blocks) {
-			s.blocks = append(s.blocks, make([]T, max(n, blockLen)))
+			s.blocks = append(s.blocks, make([]T, max(n, min(minBlock<<min(s.at, 8), maxBlock))))
 		}
 		if b := s.blocks[s.at]; s.used+n <= len(b) {
 			s.used += n
@@ -28,9 +34,6 @@ func (s *Slab[T]) Take(n int) []T {
 
 // Reset makes all elements available again: runs taken before must not be used any more.
 func (s *Slab[T]) Reset() { s.at, s.used = 0, 0 }
-
-// Forget leaves the runs taken so far to those who have them: none of their elements is handed out again.
-func (s *Slab[T]) Forget() { *s = Slab[T]{} }
 
 // Each calls fn with every block, those parts included that were not taken.
 func (s *Slab[T]) Each(fn func([]T)) {

@@ -301,6 +301,7 @@ func (o *pickFold) histograms(b *operators.Batch, lo, hi, at, step int, series i
 			}
 		default:
 			o.take(at+i, step+i, candidate{h: b.H[i], series: series})
+			b.KeepHistograms()
 		}
 	}
 }

@@ -60,6 +60,7 @@ func (o *Repeat) Process(w *operators.Worker, b *operators.Batch) (*operators.Ba
 	}
 	out := w.Batch(b.First, b.Rows, o.r.From, n)
 	out.Morsel = b.Morsel
+	adopt := false
 	for row := range b.Rows {
 		lo, hi := row*n, (row+1)*n
 		switch {
@@ -69,8 +70,12 @@ func (o *Repeat) Process(w *operators.Worker, b *operators.Batch) (*operators.Ba
 		case b.HasHistogram(row):
 			out.EnsureHistograms()
 			fill(out.H[lo:hi], b.H[row])
+			adopt = true
 			out.HValid.SetRange(lo, hi)
 		}
+	}
+	if adopt {
+		out.Adopt(b)
 	}
 	return out, nil
 }

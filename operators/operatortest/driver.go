@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stride-promql/stride/operators"
@@ -30,14 +29,13 @@ type driver struct {
 
 	bound bool // labels need not be known before
 
-	mu       sync.Mutex
-	out      [][]Sample // series of the schema -> samples by step
-	done     []bool     // steps of former ranges
-	schema   []Series   // labels given so far
-	kept     []*operators.Batch
-	shared   []watched // batches that the operator shares
-	results  []watched // batches that the next operator has kept
-	returned map[*histogram.FloatHistogram]*histogram.FloatHistogram
+	mu      sync.Mutex
+	out     [][]Sample // series of the schema -> samples by step
+	done    []bool     // steps of former ranges
+	schema  []Series   // labels given so far
+	kept    []*operators.Batch
+	shared  []watched // batches that the operator shares
+	results []watched // batches that the next operator has kept
 }
 
 // watched is a batch that must stay as it is.
@@ -303,7 +301,7 @@ func (d *driver) fold(i int, r operators.StepRange, last bool, workers []worker,
 	return d.pass(i, r, last, c, rnd, func(w worker, m int, b *operators.Batch) error {
 		var clone *operators.Batch
 		if b.Shared {
-			clone = b.Clone()
+			clone = snapshot(b)
 		}
 		if preparer != nil {
 			if err := d.call(); err != nil {
@@ -341,7 +339,7 @@ func (d *driver) process(i int, r operators.StepRange, last bool) error {
 	var waiting []func() error
 	c := newCrew(d.workers, 0)
 	err := d.pass(i, r, last, c, d.rnd, func(w worker, m int, b *operators.Batch) error {
-		clone := b.Clone()
+		clone := snapshot(b)
 		if err := d.call(); err != nil {
 			return err
 		}
@@ -443,12 +441,12 @@ func (d *driver) take(w worker, r operators.StepRange, b *operators.Batch) error
 	switch {
 	case b.Shared:
 		d.mu.Lock()
-		d.shared = append(d.shared, watched{b, b.Clone()})
+		d.shared = append(d.shared, watched{b, snapshot(b)})
 		d.mu.Unlock()
 	case w.rnd.IntN(4) == 0:
 		b.Kept = true
 		d.mu.Lock()
-		d.results = append(d.results, watched{b, b.Clone()})
+		d.results = append(d.results, watched{b, snapshot(b)})
 		d.mu.Unlock()
 	default:
 		poison(b)
@@ -487,10 +485,7 @@ func (d *driver) look(r operators.StepRange, b *operators.Batch) error {
 				if b.H[p] == nil {
 					return violated("series %d has no histogram at step %d", b.First+row, b.From+k)
 				}
-				x = Histogram(b.H[p])
-				if d.returned[x.H] == nil {
-					d.returned[x.H] = clone(x.H)
-				}
+				x = Histogram(clone(b.H[p])) // b's may end with it
 			case b.Valid.Get(p):
 				x = Float(b.F[p])
 			}

@@ -4,6 +4,7 @@ package result
 import (
 	"context"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/prometheus/prometheus/model/histogram"
@@ -23,13 +24,14 @@ type Collector struct {
 
 	samples []promql.Sample // instant: one a series
 	present []bool
-	series  []promql.Series // otherwise
+	series  []promql.Series            // otherwise
+	arenas  []operators.HistogramArena // of the result's histograms, one for each worker
 }
 
 // NewCollector collects in, whose steps are those of grid. With instant the result is a Vector or, of a
 // scalar root, its only value.
 func NewCollector(q *operators.Query, in *operators.Schema, grid operators.Grid, instant bool) *Collector {
-	return &Collector{q: q, in: in, grid: grid, instant: instant}
+	return &Collector{q: q, in: in, grid: grid, instant: instant, arenas: make([]operators.HistogramArena, max(1, q.Workers))}
 }
 
 // Describe implements operators.Operator.
@@ -63,7 +65,7 @@ func (c *Collector) Open(operators.StepRange) error { return nil }
 func (c *Collector) Close() {}
 
 // Prepare implements operators.Preparer: it adds the rows of a batch to their series.
-func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) error {
+func (c *Collector) Prepare(w *operators.Worker, _ int, b *operators.Batch) error {
 	n := int64(0)
 	if c.instant {
 		for row := range b.Rows {
@@ -73,7 +75,7 @@ func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) erro
 				c.present[i] = true
 				n++
 			case b.HasHistogram(row):
-				c.samples[i] = promql.Sample{T: c.grid.Start, H: own(b.H[row])}
+				c.samples[i] = promql.Sample{T: c.grid.Start, H: c.own(w, b.H[row])}
 				c.present[i] = true
 				n += operators.HistogramSamples(b.H[row])
 			}
@@ -81,7 +83,7 @@ func (c *Collector) Prepare(_ *operators.Worker, _ int, b *operators.Batch) erro
 		return c.account(n)
 	}
 	for row := range b.Rows {
-		n += c.add(&c.series[b.First+row], b, row)
+		n += c.add(w, &c.series[b.First+row], b, row)
 	}
 	return c.account(n)
 }
@@ -96,7 +98,7 @@ func (c *Collector) account(samples int64) error {
 	return c.q.Grow(samples * sampleBytes)
 }
 
-func (c *Collector) add(s *promql.Series, b *operators.Batch, row int) int64 {
+func (c *Collector) add(w *operators.Worker, s *promql.Series, b *operators.Batch, row int) int64 {
 	lo, hi := row*b.Steps, (row+1)*b.Steps
 	count := b.Valid.Count(lo, hi)
 	if count > 0 {
@@ -112,20 +114,23 @@ func (c *Collector) add(s *promql.Series, b *operators.Batch, row int) int64 {
 	}
 	n := int64(count)
 	if b.H != nil {
+		if count := b.HValid.Count(lo, hi); count > 0 {
+			s.Histograms = slices.Grow(s.Histograms, count)
+		}
 		for p := b.HValid.Next(lo, hi); p < hi; p = b.HValid.Next(p+1, hi) {
-			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: own(b.H[p])})
+			s.Histograms = append(s.Histograms, promql.HPoint{T: c.grid.Time(b.From + p - lo), H: c.own(w, b.H[p])})
 			n += operators.HistogramSamples(b.H[p])
 		}
 	}
 	return n
 }
 
-// own is a copy of h that the result may have.
-func own(h *histogram.FloatHistogram) *histogram.FloatHistogram {
-	c := h.Copy()
-	// Copy leaves out the zero bucket of a histogram with custom buckets, where arithmetic may have put a NaN or -0.
-	c.ZeroCount, c.ZeroThreshold = h.ZeroCount, h.ZeroThreshold
-	return c
+// own is a copy of h that the result may have. It shares no memory but custom values, which nobody ever writes to.
+func (c *Collector) own(w *operators.Worker, h *histogram.FloatHistogram) *histogram.FloatHistogram {
+	a := &c.arenas[w.ID]
+	h = a.Copy(h)
+	a.OwnSpans(h)
+	return h
 }
 
 // Fold implements operators.Sink; Prepare has done it all.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
@@ -36,6 +37,9 @@ func (r chunkRef) histograms() bool {
 	return r.it != nil || r.encoding != chunkenc.EncXOR && r.encoding != chunkenc.EncXOR2
 }
 
+// iterated tells whether the chunk is read through an iterator.
+func (r chunkRef) iterated() bool { return r.it != nil }
+
 // iterator reads the chunk sample by sample. It must be called once.
 func (r chunkRef) iterator() (chunkenc.Iterator, error) {
 	if r.it != nil {
@@ -61,8 +65,8 @@ type loader struct {
 	buf        operators.Samples
 	view       operators.Samples
 	histograms chunkdecode.Histograms // on loan to the series that was read last
-	arena      operators.HistogramArena
-	poison     bool // overwrite what was on loan
+	lent       bool                   // histograms of the series are
+	poison     bool                   // overwrite what was on loan
 }
 
 // take fetches the chunk references of the series [first, first+rows) that may hold samples in
@@ -117,10 +121,10 @@ func (l *loader) clip(lo, hi int64) (int64, int64) {
 }
 
 // load gives the samples in [lo, hi] of row of the morsel taken last, whose first series is first.
-// They are valid until the next call.
-func (l *loader) load(first, row int, lo, hi int64) (*operators.Samples, error) {
+// They are valid until the next call; Keep makes the histograms that it gives in the arena keep.
+func (l *loader) load(first, row int, lo, hi int64, keep *operators.HistogramArena) (*operators.Samples, error) {
 	l.buf.Reset()
-	l.buf.Arena = nil
+	l.lent = false
 	l.histograms.Reset(l.poison)
 	var err error
 	if l.sel.chunks != nil {
@@ -133,6 +137,9 @@ func (l *loader) load(first, row int, lo, hi int64) (*operators.Samples, error) 
 		return nil, err
 	}
 	l.narrow(lo, hi)
+	if l.lent {
+		l.view.Arena = keep
+	}
 	return &l.view, nil
 }
 
@@ -142,7 +149,7 @@ func (l *loader) decode(row int, lo, hi int64) error {
 		from = l.ends[row-1]
 	}
 	refs := l.refs[from:l.ends[row]]
-	if l.overlaps[row] || l.sel.StatsOnly && slices.ContainsFunc(refs, chunkRef.histograms) {
+	if l.overlaps[row] || l.sel.StatsOnly && slices.ContainsFunc(refs, chunkRef.iterated) {
 		return l.decodeTogether(refs, l.overlaps[row], lo, hi)
 	}
 	for i := range refs {
@@ -150,7 +157,37 @@ func (l *loader) decode(row int, lo, hi int64) error {
 			return err
 		}
 	}
+	if l.sel.StatsOnly {
+		l.hint(lo)
+	}
 	return nil
+}
+
+// hint does for histograms decoded in bulk what statsIterator does for others.
+func (l *loader) hint(lo int64) {
+	var last *histogram.FloatHistogram // with its buckets
+	for i, h := range l.buf.H {
+		if l.buf.HT[i] < lo-1 || value.IsStaleNaN(h.Sum) {
+			continue // the former as drain
+		}
+		if h.CounterResetHint == histogram.UnknownCounterReset && last != nil {
+			if h.DetectReset(last) {
+				h.CounterResetHint = histogram.CounterReset
+			} else {
+				h.CounterResetHint = histogram.NotCounterReset
+			}
+		}
+		l.strip(last)
+		last = h
+	}
+	l.strip(last)
+}
+
+// strip leaves of a histogram what a selector that skips buckets gives.
+func (l *loader) strip(h *histogram.FloatHistogram) {
+	if h != nil && l.sel.SkipHistogramBuckets {
+		*h = histogram.FloatHistogram{CounterResetHint: h.CounterResetHint, Schema: h.Schema, Count: h.Count, Sum: h.Sum}
+	}
 }
 
 func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
@@ -175,7 +212,7 @@ func (l *loader) decodeHistograms(ref *chunkRef, hi int64) (err error) {
 	b := &l.buf
 	b.HT, b.H, b.HST, err = l.histograms.Decode(ref.encoding, ref.bytes, b.HT, b.H, b.HST, l.sel.StartTimestamps, hi)
 	if err == nil {
-		b.Arena = &l.arena
+		l.lent = true
 		return nil
 	}
 	it, err := ref.iterator()
@@ -186,8 +223,7 @@ func (l *loader) decodeHistograms(ref *chunkRef, hi int64) (err error) {
 }
 
 // decodeTogether reads a series through one iterator over all its chunks: because they overlap and have to be
-// merged, or because its histograms are wanted without buckets. Then resets are found by comparing each
-// histogram with the one before it, across chunks.
+// merged, or because resets have to be found among histograms that are not decoded in bulk.
 func (l *loader) decodeTogether(refs []chunkRef, overlap bool, lo, hi int64) error {
 	its := make([]chunkenc.Iterator, len(refs))
 	for i := range refs {
@@ -274,7 +310,7 @@ func (l *loader) narrow(lo, hi int64) {
 	i, j := within(b.T, lo, hi)
 	v.T, v.F = b.T[i:j], b.F[i:j]
 	v.ST, v.HST = nil, nil
-	v.Arena = b.Arena
+	v.Arena = nil
 	v.Forget()
 	p, q := within(b.HT, lo, hi)
 	v.HT, v.H = b.HT[p:q], b.H[p:q]

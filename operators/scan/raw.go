@@ -79,7 +79,7 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 	if err := l.take(i, 1, lo, hi); err != nil {
 		return err
 	}
-	in, err := l.load(i, 0, lo, hi)
+	in, err := l.load(i, 0, lo, hi, nil) // nothing is kept
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (v *Vector) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 		if v.q.Err() != nil {
 			return nil, v.q.Err()
 		}
-		s, err := l.load(first, row, lo, hi)
+		s, err := l.load(first, row, lo, hi, b.Arena())
 		if err != nil {
 			return nil, err
 		}

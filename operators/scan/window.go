@@ -125,7 +125,7 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 		if err := s.q.Err(); err != nil {
 			return nil, err
 		}
-		in, err := ww.loader.load(first, row, lo, hi)
+		in, err := ww.loader.load(first, row, lo, hi, b.Arena())
 		if err != nil {
 			return nil, err
 		}

@@ -136,6 +136,7 @@ func (s *Window) Process(w *operators.Worker, b *operators.Batch) (*operators.Ba
 		}
 		series = b.First + row
 		s.samples(&ww.samples, b, row)
+		ww.samples.Arena = out.Arena()
 		if _, err := ww.eval.Eval(s.r, &ww.samples, metric, s.pos, out.Column(row)); err != nil {
 			return nil, err
 		}

@@ -95,8 +95,7 @@ func (k *rate) difference(first, last *histogram.FloatHistogram) (*histogram.Flo
 	h.Sum = last.Sum - first.Sum
 	some := subtractBuckets(h.PositiveBuckets, last.PositiveBuckets, first.PositiveBuckets)
 	if subtractBuckets(h.NegativeBuckets, last.NegativeBuckets, first.NegativeBuckets) || some {
-		// Compact works in place.
-		h.PositiveSpans, h.NegativeSpans = slices.Clone(h.PositiveSpans), slices.Clone(h.NegativeSpans)
+		k.arena.OwnSpans(h) // Compact works in place
 		h.Compact(0)
 	}
 	return h, n

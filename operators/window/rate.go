@@ -20,7 +20,7 @@ type rate struct {
 	hresets  []bool  // for histograms, from index hbase on
 	hruns    []int32 // for histograms: how many before it have another layout than the one before them, or a reset
 	hbase    int
-	arena    operators.HistogramArena
+	arena    *operators.HistogramArena // of the column written to
 
 	overlapped int // windows with such a start timestamp
 }
@@ -45,6 +45,7 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 		err  error
 	)
 	k.overlapped = 0
+	k.arena = out.Arena()
 	if widened {
 		seen, err = k.runExtended(c, out)
 	} else {
