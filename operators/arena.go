@@ -16,11 +16,13 @@ type HistogramArena struct {
 	spans   slab.Slab[histogram.Span]
 }
 
-// New is a histogram with the fields of like, but with buckets of its own, of any values. Its spans and custom values are
-// like's: who changes them copies them first.
+// New is a histogram with the fields of like, and with spans and buckets of its own, the latter of any values. Custom
+// values, which nobody ever writes to, are like's.
 func (a *HistogramArena) New(like *histogram.FloatHistogram) *histogram.FloatHistogram {
 	h := &a.structs.Take(1)[0]
 	*h = *like
+	h.PositiveSpans = copied(&a.spans, like.PositiveSpans)
+	h.NegativeSpans = copied(&a.spans, like.NegativeSpans)
 	h.PositiveBuckets = a.values.Take(len(like.PositiveBuckets))
 	h.NegativeBuckets = a.values.Take(len(like.NegativeBuckets))
 	return h
@@ -32,12 +34,6 @@ func (a *HistogramArena) Copy(like *histogram.FloatHistogram) *histogram.FloatHi
 	copy(h.PositiveBuckets, like.PositiveBuckets)
 	copy(h.NegativeBuckets, like.NegativeBuckets)
 	return h
-}
-
-// OwnSpans gives a histogram of the arena spans that it alone has.
-func (a *HistogramArena) OwnSpans(h *histogram.FloatHistogram) {
-	h.PositiveSpans = copied(&a.spans, h.PositiveSpans)
-	h.NegativeSpans = copied(&a.spans, h.NegativeSpans)
 }
 
 func copied[T any](s *slab.Slab[T], v []T) []T {

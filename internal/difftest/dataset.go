@@ -65,6 +65,7 @@ type Dataset struct {
 	options []teststorage.Option
 	// arrange brings the stored data into shape: blocks, tombstones, late samples.
 	arrange func(context.Context, *teststorage.TestStorage) error
+	blocks  bool // arrange by compactFirst
 	words   *vocabulary
 }
 
@@ -93,6 +94,11 @@ func (d *Dataset) load(st *teststorage.TestStorage) error {
 	return d.arrange(ctx, st)
 }
 
+// compactFirst brings the older two thirds of the samples into a block, where chunks are closed and read as they are.
+func (d *Dataset) compactFirst(_ context.Context, st *teststorage.TestStorage) error {
+	return st.CompactHead(tsdb.NewRangeHead(st.Head(), d.Start, d.Start+(d.End-d.Start)/3*2))
+}
+
 func appendSeries(ctx context.Context, st *teststorage.TestStorage, series []SeriesData) error {
 	app := st.AppenderV2(ctx)
 	for _, s := range series {
@@ -118,6 +124,9 @@ func Datasets(seed uint64) []*Dataset {
 	for i, build := range builders {
 		d := build(rand.New(rand.NewPCG(seed, uint64(i))))
 		d.bound()
+		if d.blocks {
+			d.arrange = d.compactFirst
+		}
 		d.words = newVocabulary(d)
 		sets = append(sets, d)
 	}

@@ -39,7 +39,7 @@ func gauges(in []Sample) []Sample {
 }
 
 func exponentialData(r *rand.Rand) *Dataset {
-	d := &Dataset{Name: "exponential_histograms", Interval: 30 * second}
+	d := &Dataset{Name: "exponential_histograms", Interval: 30 * second, blocks: true}
 	const n = 150
 	for i, schema := range []int32{0, 1, 3, -1, 8, 0} {
 		path := fmt.Sprintf("/%d", i)
@@ -81,7 +81,7 @@ func exponentialData(r *rand.Rand) *Dataset {
 }
 
 func customBucketData(r *rand.Rand) *Dataset {
-	d := &Dataset{Name: "custom_histograms", Interval: 30 * second, options: nil}
+	d := &Dataset{Name: "custom_histograms", Interval: 30 * second, options: nil, blocks: true}
 	layouts := [][]float64{{1, 5, 10}, {1, 5, 10, 20}, {0.5, 5, 20}, {-5, 0, 5}, {3, 4}, {1, 5, 10}}
 	const n = 120
 	for i, bounds := range layouts {
@@ -112,7 +112,7 @@ func customBucketData(r *rand.Rand) *Dataset {
 // mixedData has series that change between floats and histograms, and metrics
 // whose series differ in type, schema family and counter reset hints.
 func mixedData(r *rand.Rand) *Dataset {
-	d := &Dataset{Name: "mixed", Interval: 30 * second, options: nil}
+	d := &Dataset{Name: "mixed", Interval: 30 * second, options: nil, blocks: true}
 	const n = 120
 	at := func(i int) int64 { return epoch + int64(i)*d.Interval }
 	for i := range 8 {

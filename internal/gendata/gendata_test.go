@@ -302,6 +302,146 @@ func TestQuietProfile(t *testing.T) {
 	}
 }
 
+// Outages leave gaps that no marker announces.
+func TestOutages(t *testing.T) {
+	p := testProfile()
+	p.PodLifetime, p.RestartEvery, p.DownEvery, p.PauseEvery, p.Missed = 0, 0, 0, 0, 0
+	p.Interval, p.OutageEvery = 15*time.Second, time.Hour
+	p.Mix.NativeHistograms = 0
+	for name, sh := range shapes(t, p) {
+		require.Zero(t, sh.stale, name)
+		require.GreaterOrEqual(t, sh.gaps, 3*sh.series, name)
+	}
+}
+
+// valuesOf returns how many values a label has in the series of a metric.
+func valuesOf(p Profile, metric, label string) int {
+	values := map[string]bool{}
+	for i := range p.Series {
+		for _, s := range p.Slot(i) {
+			if s.Labels().Get("__name__") == metric {
+				values[s.Labels().Get(label)] = true
+			}
+		}
+	}
+	return len(values)
+}
+
+func TestNamespaces(t *testing.T) {
+	p := testProfile()
+	p.Series = 10 * replicas * len(clusters) * p.SeriesPerTarget
+	require.Equal(t, 6, valuesOf(p, "up", "namespace"))
+	p.Namespaces = 9
+	require.Equal(t, 9, valuesOf(p, "up", "namespace"))
+}
+
+func TestMemoryGauges(t *testing.T) {
+	p := testProfile()
+	p.PodLifetime = 0
+	p.Mix = Mix{Gauges: 1}
+	p.MemoryGauges = 40
+	p.Series = 4 * p.SeriesPerTarget
+	got := shapes(t, p)
+	require.Equal(t, 4*40, got["memory_usage_bytes"].series)
+	require.Equal(t, 40, valuesOf(p, "memory_usage_bytes", "container"))
+	// The other seven of each take turns.
+	require.Equal(t, 4*3, got["temperature_celsius"].series)
+	require.Equal(t, 4*2, got["queue_length"].series)
+	require.Equal(t, 4*2, got["cpu_utilization_ratio"].series)
+}
+
+// Start timestamps are those of the process, and stay with their samples in blocks and heads.
+func TestStartTimestamps(t *testing.T) {
+	p := testProfile()
+	p.Series = 4 * p.SeriesPerTarget
+	p.StartTimestamps, p.XOR2 = true, true
+	want := map[string][]int64{}
+	restarts := 0
+	for i := range p.Series {
+		for _, s := range p.Slot(i) {
+			name, it, st := s.Labels().Get("__name__"), s.Iterator(nil), int64(0)
+			before, last := int64(0), math.Inf(-1)
+			for typ := it.Next(); typ != chunkenc.ValNone; typ = it.Next() {
+				if _, ok := gaugeNames[name]; ok {
+					require.Zero(t, it.AtST(), name)
+					continue
+				}
+				require.Less(t, it.AtST(), it.AtT(), name)
+				require.GreaterOrEqual(t, it.AtST(), st, name)
+				var v float64
+				if typ == chunkenc.ValFloat {
+					_, v = it.At()
+				} else {
+					_, h := it.AtFloatHistogram(nil)
+					v = h.Count
+				}
+				if v < last && !value.IsStaleNaN(v) && typ == chunkenc.ValFloat {
+					require.Greater(t, it.AtST(), before, "%s falls without a restart", name)
+				}
+				if st != 0 && it.AtST() != st {
+					restarts++
+				}
+				st, before = it.AtST(), it.AtT()
+				if !math.IsNaN(v) {
+					last = v
+				}
+				want[s.Labels().String()] = append(want[s.Labels().String()], st)
+			}
+		}
+	}
+	require.Positive(t, restarts)
+
+	dir := t.TempDir()
+	_, err := Generate(context.Background(), dir, p, nil)
+	require.NoError(t, err)
+	head := teststorage.New(t, func(o *tsdb.Options) {
+		o.FloatChunkEncoding, o.EnableSTStorage, o.EnableHistogramSTEncoding = chunkenc.EncXOR2, true, true
+	})
+	_, err = Append(context.Background(), head, p)
+	require.NoError(t, err)
+	blocks := openDir(t, dir)
+	require.Equal(t, slots(t, p), readAll(t, blocks))
+	require.Equal(t, want, startTimestamps(t, blocks))
+	require.Equal(t, want, startTimestamps(t, head))
+	for _, b := range blocks.Blocks() {
+		require.Positive(t, b.Meta().Stats.NumFloatSamples)
+		require.Positive(t, b.Meta().Stats.NumHistogramSamples)
+	}
+}
+
+// gaugeNames are the metrics that count nothing.
+var gaugeNames = map[string]struct{}{
+	"up": {}, "target_info": {}, "build_info": {}, "rpc_queue_seconds": {},
+	"memory_usage_bytes": {}, "temperature_celsius": {}, "queue_length": {}, "cpu_utilization_ratio": {},
+}
+
+// startTimestamps returns those of all series that have any, and checks that no float is in an XOR chunk.
+func startTimestamps(t *testing.T, st storage.SampleAndChunkQueryable) map[string][]int64 {
+	t.Helper()
+	every := labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")
+	q, err := st.ChunkQuerier(math.MinInt64, math.MaxInt64)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, q.Close()) }()
+	res := map[string][]int64{}
+	set := q.Select(context.Background(), true, nil, every)
+	for set.Next() {
+		key := set.At().Labels().String()
+		chunks := set.At().Iterator(nil)
+		for chunks.Next() {
+			require.NotEqual(t, chunkenc.EncXOR, chunks.At().Chunk.Encoding(), key)
+			it := chunks.At().Chunk.Iterator(nil)
+			for it.Next() != chunkenc.ValNone {
+				if it.AtST() != 0 {
+					res[key] = append(res[key], it.AtST())
+				}
+			}
+		}
+		require.NoError(t, chunks.Err())
+	}
+	require.NoError(t, set.Err())
+	return res
+}
+
 func TestMix(t *testing.T) {
 	p := testProfile()
 	p.Mix = Mix{Counters: 1}
@@ -446,6 +586,8 @@ func TestValidate(t *testing.T) {
 		"pod lifetime":      func(p *Profile) { p.PodLifetime = p.Interval },
 		"block range":       func(p *Profile) { p.BlockRange = time.Second },
 		"negative":          func(p *Profile) { p.DownEvery = -1 },
+		"memory gauges":     func(p *Profile) { p.MemoryGauges = -1 },
+		"namespaces":        func(p *Profile) { p.Namespaces = -1 },
 		"share":             func(p *Profile) { p.Missed = 2 },
 	} {
 		p := testProfile()

@@ -17,7 +17,7 @@ import (
 )
 
 // Profile describes a data set. A zero duration or share switches off what it
-// governs; DefaultProfile has some of everything.
+// governs; DefaultProfile has some of everything but outages.
 type Profile struct {
 	Seed uint64
 
@@ -33,7 +33,7 @@ type Profile struct {
 	// each container, before the gauge metrics take turns. 0 lets all take turns.
 	MemoryGauges int
 	// Namespaces is the number of namespaces among which pods are shared out. 0
-	// chooses six.
+	// stands for six.
 	Namespaces int
 
 	// Start is the time before the first sample, End's distance from it is
@@ -91,7 +91,7 @@ type Mix struct {
 }
 
 // DefaultProfile returns six hours of 1000 series scraped every 15 s up to end,
-// with everything that a Profile can switch off.
+// with everything that a Profile can switch off but outages.
 func DefaultProfile(end time.Time) Profile {
 	const duration = 6 * time.Hour
 	return Profile{

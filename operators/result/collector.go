@@ -127,10 +127,7 @@ func (c *Collector) add(w *operators.Worker, s *promql.Series, b *operators.Batc
 
 // own is a copy of h that the result may have. It shares no memory but custom values, which nobody ever writes to.
 func (c *Collector) own(w *operators.Worker, h *histogram.FloatHistogram) *histogram.FloatHistogram {
-	a := &c.arenas[w.ID]
-	h = a.Copy(h)
-	a.OwnSpans(h)
-	return h
+	return c.arenas[w.ID].Copy(h)
 }
 
 // Fold implements operators.Sink; Prepare has done it all.

@@ -95,7 +95,6 @@ func (k *rate) difference(first, last *histogram.FloatHistogram) (*histogram.Flo
 	h.Sum = last.Sum - first.Sum
 	some := subtractBuckets(h.PositiveBuckets, last.PositiveBuckets, first.PositiveBuckets)
 	if subtractBuckets(h.NegativeBuckets, last.NegativeBuckets, first.NegativeBuckets) || some {
-		k.arena.OwnSpans(h) // Compact works in place
 		h.Compact(0)
 	}
 	return h, n
@@ -117,6 +116,18 @@ func sameLayout(a, b *histogram.FloatHistogram) bool {
 		len(a.PositiveBuckets) == len(b.PositiveBuckets) && len(a.NegativeBuckets) == len(b.NegativeBuckets) &&
 		sameSlice(a.PositiveSpans, b.PositiveSpans) && sameSlice(a.NegativeSpans, b.NegativeSpans) &&
 		sameSlice(a.CustomValues, b.CustomValues)
+}
+
+// zeroBucketApart tells whether no bucket lies within the zero bucket. FloatHistogram.Sub leaves such buckets out.
+func zeroBucketApart(h *histogram.FloatHistogram) bool {
+	if h.ZeroThreshold == 0 || h.UsesCustomBuckets() {
+		return true
+	}
+	if it := h.PositiveBucketIterator(); it.Next() && it.At().Upper <= h.ZeroThreshold {
+		return false
+	}
+	it := h.NegativeBucketIterator()
+	return !it.Next() || it.At().Lower < -h.ZeroThreshold
 }
 
 // sameSlice is slices.Equal that is quick about slices of the same memory, as those of one chunk are.

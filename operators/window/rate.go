@@ -213,11 +213,16 @@ func (k *rate) findHistogramResets(c *Call) {
 	lo, hi := int(b.HLo[0]), int(b.HHi[len(b.HHi)-1])
 	k.hbase = lo
 	run := int32(0)
+	plain := lo < hi && zeroBucketApart(in.H[lo])
 	for i := lo; i < hi; i++ {
 		reset := false
 		if i > lo {
 			reset = k.counter && histogramReset(in, i)
-			if reset || isGauge(in.H[i]) != isGauge(in.H[i-1]) || !sameLayout(in.H[i], in.H[i-1]) {
+			same := sameLayout(in.H[i], in.H[i-1])
+			if !same {
+				plain = zeroBucketApart(in.H[i])
+			}
+			if !same || !plain || reset || isGauge(in.H[i]) != isGauge(in.H[i-1]) {
 				run++
 			}
 		}
