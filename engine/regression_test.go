@@ -26,6 +26,8 @@ func TestRegressions(t *testing.T) {
   dup_a{i="1"} 1+1x200
   dup_b{i="1"} 1+1x200
   exp{i="1"} {{schema:1 sum:1 count:1 buckets:[1]}}x60
+  exp2{i="1"} {{schema:1 sum:1 count:1 buckets:[1]}}+{{schema:1 sum:1 count:1 buckets:[1]}}x200
+  within{i="1"} {{schema:0 sum:1 count:5 z_bucket:1 z_bucket_w:2 buckets:[1 2 1]}}+{{schema:0 sum:1 count:5 z_bucket:1 z_bucket_w:2 buckets:[1 2 1]}}x200
 `)
 	opts := suiteOpts()
 	for _, c := range []struct {
@@ -46,6 +48,8 @@ func TestRegressions(t *testing.T) {
 		{"a scalar on the left is evaluated first", `scalar(k < exp) </ (k < exp)`, false},
 		{"equal invariant parts count each for itself", `k @ 20 + k unless k @ 20`, false},
 		{"of equal infos of a shared scan the one of the later place stays", `rate(k[1m]) % rate(k{i!="2"}[1m])`, false},
+		{"uses of a shared scan are in the query's order, whichever is built first", `k != idelta(exp2[20s * 2 - 20s]) unless idelta(exp2[20s])`, false},
+		{"buckets within the zero bucket are not subtracted", `delta(within[20s])`, false},
 		{"of equal infos the one of the later place stays", `exp ^ exp unless exp ^ exp`, false},
 		{"quantile arguments warn step by step", `histogram_quantiles(exp, "le", 0.25, scalar(q{i="1"}), scalar(q{i="1"} offset 10s))`, true},
 		{"equal selectors and a narrower one count each for itself", `k{i="1"} + k < k`, false},

@@ -130,6 +130,7 @@ func (b *builder) vectorSelector(n *logicalplan.VectorSelector, c place) *node {
 
 // windows is a range function over a selector.
 func (b *builder) windows(n *logicalplan.VectorSelector, text string, app *window.Application, c place, pos window.Positions, params []*node) *node {
+	pos.Use = b.places[n]
 	u := use(n, c, &pos)
 	return b.leaf(n, app, c, u, func() *node {
 		app.Query = b.account()

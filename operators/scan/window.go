@@ -144,15 +144,13 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 // choose finds the uses that keep a series.
 func (ww *windowWorker) choose(uses []*Use, series int) {
 	ww.uses, ww.pos = ww.uses[:0], ww.pos[:0]
-	for i, u := range uses {
+	for _, u := range uses {
 		if !u.has(series) {
 			continue
 		}
 		ww.uses = append(ww.uses, u)
 		if u.Pos != nil {
-			pos := *u.Pos
-			pos.Use = i
-			ww.pos = append(ww.pos, pos)
+			ww.pos = append(ww.pos, *u.Pos)
 		}
 	}
 }

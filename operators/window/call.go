@@ -14,7 +14,7 @@ type Positions struct {
 	First  posrange.PositionRange // of the first argument, whichever it is
 	Second posrange.PositionRange // of the second argument, where there is one
 	All    posrange.PositionRange // of all arguments together
-	Use    int                    // which of the equal calls that are evaluated as one it is
+	Use    int                    // orders equal calls that are evaluated as one as the query has them
 }
 
 // Call is the evaluation of a function over one series at the steps of a range. Its fields but In,
