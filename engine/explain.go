@@ -37,6 +37,11 @@ type Explanation struct {
 	steps     int
 	peak      int64
 	peakBytes int64
+	series    int64
+	result    int64
+	budget    int64
+	ranges    int
+	halved    int
 }
 
 // Explain implements ExplainableQuery.
@@ -78,6 +83,9 @@ func (q *query) Analyze() *Explanation {
 	e.workers = ran.Workers()
 	e.steps = ran.Steps()
 	e.peak, e.peakBytes = ran.Peak()
+	e.series, e.result = ran.Fixed()
+	e.budget = q.engine.opts.MemoryBudget
+	e.ranges, e.halved = ran.Ranges()
 	e.pipelines = ran.Pipelines(true)
 	return e
 }
@@ -94,8 +102,15 @@ func (e *Explanation) String() string {
 	}
 	fmt.Fprintf(&b, "\nPipelines (→ stage, ⇒ sink):\n%s", indent(physicalplan.FormatPipelines(e.pipelines)))
 	if e.analyzed {
-		fmt.Fprintf(&b, "\nRan in %s with up to %d workers over %d steps; operators held at most %d samples and %d bytes at once.\n",
-			e.wall.Round(time.Microsecond), e.workers, e.steps, e.peak, e.peakBytes)
+		fmt.Fprintf(&b, "\nRan in %s with up to %d workers over %d steps; operators held at most %d samples and %d bytes at once,\n"+
+			"of which the labels of the series %d and the result %d.\n",
+			e.wall.Round(time.Microsecond), e.workers, e.steps, e.peak, e.peakBytes, e.series, e.result)
+		if e.ranges > 1 || e.halved > 0 {
+			fmt.Fprintf(&b, "To fit into memory the steps were run in %d ranges; %d times one did not fit and was begun again with half its steps.\n", e.ranges, e.halved)
+		}
+		if e.budget > 0 {
+			fmt.Fprintf(&b, "The memory budget is %d bytes.\n", e.budget)
+		}
 		b.WriteString("own is the time in an operator, total includes what it gets its input from; both are sums over workers, so that they may exceed\n" +
 			"the time it took. bytes are those of the batches put out; peak is the operator's state and its largest batch. An operator\n" +
 			"that is a sink here and a source there shows the same numbers in both places.\n")
@@ -116,6 +131,11 @@ func (e *Explanation) MarshalJSON() ([]byte, error) {
 		Steps       int           `json:"steps"`
 		PeakSamples int64         `json:"peakSamples"`
 		PeakBytes   int64         `json:"peakBytes"`
+		SeriesBytes int64         `json:"seriesBytes"`
+		ResultBytes int64         `json:"resultBytes"`
+		Budget      int64         `json:"memoryBudget,omitempty"`
+		Ranges      int           `json:"stepRanges"`
+		Halved      int           `json:"stepRangesHalved"`
 	}
 	out := struct {
 		Query     string                  `json:"query"`
@@ -127,7 +147,7 @@ func (e *Explanation) MarshalJSON() ([]byte, error) {
 		Analysis  *analysis               `json:"analysis,omitempty"`
 	}{e.query, e.logical, e.optimized, e.passes, e.pipelines, e.err, nil}
 	if e.analyzed {
-		out.Analysis = &analysis{e.wall, e.workers, e.steps, e.peak, e.peakBytes}
+		out.Analysis = &analysis{e.wall, e.workers, e.steps, e.peak, e.peakBytes, e.series, e.result, e.budget, e.ranges, e.halved}
 	}
 	return json.Marshal(out)
 }

@@ -30,8 +30,11 @@ type Opts struct {
 	// goroutines that all queries of the engine use together. 0: GOMAXPROCS; 1 or less: a query
 	// runs on its caller's goroutine alone.
 	Workers int
-	// MemoryBudget is the most bytes a query may take for the columns it holds; 0: no limit.
+	// MemoryBudget is the most bytes a query may hold; 0: no limit. One whose steps do not fit into it all at once runs
+	// them in ranges, see docs/embedding.md; only one of which a single step does not fit fails.
 	MemoryBudget int64
+	// Limiter bounds what all queries together hold, of this engine and of others that have the same one; nil: no limit.
+	Limiter *Limiter
 
 	// BatchSeries and BatchSteps fix the shape of batches: the series in one, and the steps that are
 	// evaluated at once. 0 leaves the choice to the engine, which does not cut the grid. Results do not depend on BatchSeries.

@@ -48,6 +48,7 @@ type query struct {
 	executed bool
 	cancel   context.CancelFunc
 	ran      *physicalplan.Plan // after Exec, for Analyze
+	memory   *share             // of the engine's Limiter, once executed
 }
 
 // Statement implements promql.Query. The statement stays as it is during and after Exec.
@@ -70,8 +71,15 @@ func (q *query) Cancel() {
 	}
 }
 
-// Close implements promql.Query. Results share no memory with the engine, so that nothing has to be given back.
-func (q *query) Close() {}
+// Close implements promql.Query. Results share no memory with the engine, and stay valid; they count no longer for the
+// engine's Limiter.
+func (q *query) Close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.memory != nil {
+		q.memory.close()
+	}
+}
 
 // prepare parses the query and plans it.
 func (q *query) prepare() (err error) {
@@ -219,10 +227,28 @@ func (q *query) exec(ctx context.Context) (value parser.Value, warnings annotati
 	return value, warnings, err
 }
 
+// envMemory is where a query is that its Limiter makes wait, in errors.
+const envMemory = "waiting for memory"
+
 // run evaluates the plan: bind, run, collect.
 func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Annotations, err error) {
 	e := q.engine
 	oq := q.operatorQuery()
+	if e.opts.Limiter != nil {
+		memory := e.opts.Limiter.open()
+		oq.Shared = memory
+		q.mu.Lock()
+		q.memory = memory
+		q.mu.Unlock()
+		defer func() { // after operators are closed
+			if memory.finish(); err != nil {
+				memory.close()
+			}
+		}()
+		if err := memory.begin(ctx); err != nil {
+			return nil, nil, operators.ContextError(ctx, envMemory)
+		}
+	}
 	oq.AnnotateAll(q.notes)
 	defer func() { q.logPanic(err) }()
 	defer physicalplan.Recover(&err)
@@ -251,6 +277,13 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 		return nil, oq.Annotations(), err
 	}
 	finishPreparing()
+	if q.memory != nil {
+		granted, err := q.memory.expect(ctx, plan.Need())
+		if err != nil {
+			return nil, nil, operators.ContextError(ctx, envMemory)
+		}
+		plan.Grant(granted)
+	}
 
 	evalTimer, evalCtx := q.timers.GetSpanTimer(ctx, stats.InnerEvalTime, e.metrics.observers("inner_eval")...)
 	finishEvaluating := sync.OnceFunc(evalTimer.Finish)

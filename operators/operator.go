@@ -109,6 +109,15 @@ type Regridder interface {
 	InputRange(input int, r StepRange) StepRange
 }
 
+// Sized is implemented by an operator that can say, once its inputs are bound, what it is going to hold. What an operator
+// holds of inputs that are folded by rows is known without.
+type Sized interface {
+	// StateBytes is about what the operator holds for a range of so many steps of its grid.
+	StateBytes(steps int) int64
+	// OutputSeries is about how many series it puts out.
+	OutputSeries() int
+}
+
 // Sequenced is implemented by a sink that can fold an input only when others have finished.
 type Sequenced interface {
 	// After are the inputs that must have finished before the first batch of input.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -27,6 +28,8 @@ type Query struct {
 	MaxSamples int64
 	// MemoryBudget limits Grow in bytes; <= 0 is no limit.
 	MemoryBudget int64
+	// Shared is asked for what Grow takes, too: a limit that queries share. nil is no limit.
+	Shared Memory
 
 	Lookback           int64 // ms
 	DelayedNameRemoval bool
@@ -209,15 +212,57 @@ func (q *Query) Grow(n int64) error {
 	v := q.bytes.Add(n)
 	raise(&q.peakBytes, v)
 	if q.parent != nil {
-		if err := q.parent.Grow(n); err != nil {
-			return &BudgetError{Budget: q.parent.MemoryBudget, Operator: q.name, Held: v}
+		err := q.parent.Grow(n)
+		if over, ok := err.(*BudgetError); ok {
+			over.Operator, over.Held = q.name, v
 		}
-		return nil
+		return err
 	}
 	if q.MemoryBudget > 0 && n > 0 && v > q.MemoryBudget {
+		// The shared limit keeps count of it all the same: it is given back with the rest.
+		if q.Shared != nil {
+			_ = q.Shared.Grow(n)
+		}
 		return &BudgetError{Budget: q.MemoryBudget, Held: v}
 	}
+	if q.Shared != nil {
+		return q.Shared.Grow(n)
+	}
 	return nil
+}
+
+// Memory is a limit on bytes that several queries share.
+type Memory interface {
+	// Grow takes n bytes, or gives them back when negative. With an error, an ErrShortOfMemory, they are taken all the same.
+	Grow(n int64) error
+	// Wait is called after such an error, when what can be given back has been. It returns true once another query has
+	// ended, so that there may be enough, and false, at once, if none will before this one goes on.
+	Wait(ctx context.Context) bool
+}
+
+// ErrShortOfMemory is what errors wrap that say that a query needs more bytes than it may take. One that goes on with less may succeed.
+var ErrShortOfMemory = errors.New("not enough memory")
+
+// Is tells that it is an ErrShortOfMemory.
+func (e *BudgetError) Is(target error) bool { return target == ErrShortOfMemory }
+
+// Mark is how far a query's counters and annotations had come.
+type Mark struct {
+	annotations  annotations.Annotations
+	orders       map[string]evaluation
+	series, read int64
+}
+
+// Mark notes the state for Rewind. No operator may run.
+func (q *Query) Mark() Mark {
+	return Mark{maps.Clone(q.annotations), maps.Clone(q.orders), q.series.Load(), q.read.Load()}
+}
+
+// Rewind goes back to a mark: what came after it is done again. No operator may run.
+func (q *Query) Rewind(m Mark) {
+	q.annotations, q.orders = m.annotations, m.orders
+	q.series.Store(m.series)
+	q.read.Store(m.read)
 }
 
 // Bytes is the number of bytes accounted for now.

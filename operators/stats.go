@@ -1,6 +1,10 @@
 package operators
 
-import "github.com/prometheus/prometheus/util/stats"
+import (
+	"slices"
+
+	"github.com/prometheus/prometheus/util/stats"
+)
 
 // Scope collects the sample statistics of the selectors that one of Prometheus' evaluators would
 // evaluate: the query itself, a step-invariant expression, or a subquery, each with a grid of its own.
@@ -46,6 +50,24 @@ func (s *Scope) Open(r StepRange, first bool) {
 	}
 	s.from = max(s.from, r.To)
 }
+
+// ScopeMark is how far a scope had counted.
+type ScopeMark struct {
+	from   int
+	counts []Counts
+}
+
+// Mark notes the state for Rewind. No worker may run.
+func (s *Scope) Mark() ScopeMark {
+	m := ScopeMark{from: s.from, counts: slices.Clone(s.counts)}
+	for i := range m.counts {
+		m.counts[i].Total, m.counts[i].Read = slices.Clone(m.counts[i].Total), slices.Clone(m.counts[i].Read)
+	}
+	return m
+}
+
+// Rewind goes back to a mark, which cannot be used again. No worker may run.
+func (s *Scope) Rewind(m ScopeMark) { s.from, s.counts = m.from, m.counts }
 
 // AddSeries counts series selected, at bind time.
 func (s *Scope) AddSeries(n int) { s.series += int64(n) }

@@ -56,6 +56,7 @@ func (p *Plan) Run(ctx context.Context, slots Slots) error {
 		d.workers = append(d.workers, &operators.Worker{ID: i, Poison: p.opts.Poison})
 	}
 	p.query.Start(ctx)
+	p.bound = p.query.Bytes()
 	start := time.Now()
 	defer func() { p.elapsed = time.Since(start) }()
 	switch {
@@ -64,18 +65,7 @@ func (p *Plan) Run(ctx context.Context, slots Slots) error {
 	case p.raw != nil:
 		return d.runRaw()
 	}
-	steps := p.root.grid.Steps
-	width := p.opts.StepsPerRange
-	if width <= 0 {
-		width = max(1, steps)
-	}
-	for from := 0; from < max(1, steps); from += width {
-		r := operators.StepRange{From: from, To: min(from+width, steps)}
-		if err := d.runRange(ctx, r, from == 0); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.runRanges(ctx)
 }
 
 // Bind selects all series, in the order in which Prometheus does, and then prepares the other operators.

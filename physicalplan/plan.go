@@ -51,6 +51,10 @@ type Plan struct {
 	text      *string   // a string literal as the whole query
 	start     int64
 	elapsed   time.Duration
+	bound     int64 // bytes held when Run began
+	granted   int64 // bytes of those that queries share, 0: no limit
+	ranges    int   // step ranges that were run
+	halved    int   // and that did not fit into memory
 	// vector and scalar are set for instant queries with such a result.
 	vector, scalar bool
 }
@@ -82,6 +86,18 @@ func (p *Plan) Steps() int {
 		return 1
 	}
 	return p.root.grid.Steps
+}
+
+// Ranges is the number of step ranges that Run cut the steps into, and of those that it had to begin again, with half
+// the steps, because they did not fit into memory.
+func (p *Plan) Ranges() (run, halved int) { return p.ranges, p.halved }
+
+// Fixed are the bytes that do not become fewer when steps are run in ranges: of the labels of all series, and of the result.
+func (p *Plan) Fixed() (series, result int64) {
+	if p.collector != nil {
+		result = p.root.account.PeakBytes()
+	}
+	return p.bound, result
 }
 
 // Peak is the most samples and bytes that operators held at once.

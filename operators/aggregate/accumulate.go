@@ -41,6 +41,7 @@ type Accumulate struct {
 	acc        accumulator
 	mu         sync.Mutex         // guards making rows of histograms
 	histograms []*histogramColumn // group -> histograms, nil without any
+	bytes      atomic.Int64       // of histograms
 	ignored    atomic.Bool        // a histogram was
 }
 
@@ -77,8 +78,7 @@ func (a *Accumulate) Bind(context.Context) error { return nil }
 // Open starts a step range.
 func (a *Accumulate) Open(r operators.StepRange) error {
 	a.groups.open(r)
-	a.acc.reset()
-	a.histograms = nil
+	a.release()
 	a.ignored.Store(false)
 	return nil
 }
@@ -97,11 +97,26 @@ func (a *Accumulate) Extend() error {
 	return nil
 }
 
+// StateBytes implements operators.Sized.
+func (a *Accumulate) StateBytes(steps int) int64 {
+	a.groups.grouping.extend()
+	return int64(a.groups.grouping.len()) * groupBytes(a.acc.width()*steps, bitmap.Words(steps))
+}
+
+// OutputSeries implements operators.Sized.
+func (a *Accumulate) OutputSeries() int { return a.groups.grouping.len() }
+
 // Close gives back all state.
 func (a *Accumulate) Close() {
 	a.groups.release()
+	a.release()
+}
+
+// release gives back the state that is not the groups'.
+func (a *Accumulate) release() {
 	a.acc.reset()
 	a.histograms = nil
+	_ = a.q.Grow(-a.bytes.Swap(0))
 }
 
 // Fold takes in the rows of a batch one after the other.
@@ -245,7 +260,10 @@ func (a *Accumulate) addHistogram(column *histogramColumn, series, at int, h *hi
 		if s.value == nil {
 			return 0, nil
 		}
-		return operators.HistogramSamples(s.value), nil
+		n := operators.HistogramSamples(s.value)
+		bytes := 2 * 16 * n // with the compensation
+		a.bytes.Add(bytes)
+		return n, a.q.Grow(bytes)
 	}
 	reconciled, err := s.add(h, floats, a.op == parser.AVG)
 	if err != nil {

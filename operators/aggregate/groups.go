@@ -80,10 +80,13 @@ func (g *groups) extend(perGroup int) error {
 	if more <= 0 {
 		return nil
 	}
-	bytes := int64(more) * int64(perGroup+8*g.words+4)
+	bytes := int64(more) * groupBytes(perGroup, g.words)
 	g.bytes += bytes
 	return g.q.Grow(bytes)
 }
+
+// groupBytes is what a group takes, besides perGroup.
+func groupBytes(perGroup, words int) int64 { return int64(perGroup + 8*words + 4) }
 
 // settleDropMode takes in DropName of series that it has not yet seen. Where the series come to
 // differ, all samples so far were alike, which fills the bitmap.

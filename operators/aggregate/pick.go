@@ -80,6 +80,7 @@ type pickedSample struct {
 const (
 	firstCandidates = 16 // room in a heap to begin with, if k is not less
 	candidateBytes  = 24
+	cellBytes       = 32 // of a group at a step, without the candidates
 	pickedBytes     = 32
 )
 
@@ -178,8 +179,17 @@ func (o *Pick) Extend() error {
 	o.seen = grown(o.seen, more, math.MaxInt32)
 	o.heaps = grown(o.heaps, more*o.steps, nil)
 	o.bar = grown(o.bar, more*o.steps, math.NaN())
-	return o.grow(int64(more) * int64(o.steps) * 32)
+	return o.grow(int64(more) * int64(o.steps) * cellBytes)
 }
+
+// StateBytes implements operators.Sized. The heaps are not known yet: k may vary.
+func (o *Pick) StateBytes(steps int) int64 {
+	o.grouping.extend()
+	return int64(o.grouping.len()) * int64(steps) * (cellBytes + candidateBytes)
+}
+
+// OutputSeries implements operators.Sized: often few series are picked at any step.
+func (o *Pick) OutputSeries() int { return o.grouping.len() }
 
 func (o *Pick) grow(bytes int64) error {
 	o.bytes.Add(bytes)

@@ -88,6 +88,42 @@ func (c *Collector) Prepare(w *operators.Worker, _ int, b *operators.Batch) erro
 	return c.account(n)
 }
 
+// Rewind drops what has been collected from a step of the grid on.
+func (c *Collector) Rewind(step int) {
+	n := int64(0)
+	if c.instant {
+		for i, s := range c.samples {
+			if c.present[i] {
+				n += size(s.H)
+			}
+		}
+		clear(c.samples)
+		clear(c.present)
+	}
+	t := c.grid.Time(step)
+	for i := range c.series {
+		s := &c.series[i]
+		for k := len(s.Floats); k > 0 && s.Floats[k-1].T >= t; k-- {
+			s.Floats = s.Floats[:k-1]
+			n++
+		}
+		for k := len(s.Histograms); k > 0 && s.Histograms[k-1].T >= t; k-- {
+			n += size(s.Histograms[k-1].H)
+			s.Histograms = s.Histograms[:k-1]
+		}
+	}
+	c.q.Free(n)
+	_ = c.q.Grow(-n * sampleBytes)
+}
+
+// size is that of a sample, which is a float where h is nil.
+func size(h *histogram.FloatHistogram) int64 {
+	if h == nil {
+		return 1
+	}
+	return operators.HistogramSamples(h)
+}
+
 // sampleBytes is the size of a float sample of the result; a histogram counts as so many samples as its size asks for.
 const sampleBytes = int64(unsafe.Sizeof(promql.FPoint{}))
 

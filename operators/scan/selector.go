@@ -42,6 +42,8 @@ type Selector struct {
 	set       selected              // the unread answer, from selectAll to Bind
 	series    []storage.Series      // with a sample querier
 	chunks    []storage.ChunkSeries // with a chunk querier
+	account   *operators.Query
+	bytes     int64 // accounted for in account
 }
 
 // announce says, once, that the selector is going to be bound.
@@ -53,11 +55,21 @@ func (s *Selector) announce() {
 }
 
 // release lets the series go, which belong to a querier that is about to be closed.
-func (s *Selector) release() { s.series, s.chunks, s.set = nil, nil, selected{} }
+func (s *Selector) release() {
+	s.series, s.chunks, s.set = nil, nil, selected{}
+	if s.account != nil {
+		_ = s.account.Grow(-s.bytes)
+		s.bytes = 0
+	}
+}
+
+// seriesBytes is about what a series takes besides its labels: references, the storage's object, chunk metas.
+const seriesBytes = 256
 
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
 	s.announce()
+	s.account = q
 	s.Storage.selectAll(ctx)
 	if err := operators.ContextError(ctx, operators.EnvEvaluation); err != nil {
 		return err
@@ -128,7 +140,12 @@ func (s *Selector) add(ctx context.Context, q *operators.Query, l labels.Labels)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return q.ConsumeSeries(int64(after - before))
+	if err := q.ConsumeSeries(int64(after - before)); err != nil {
+		return err
+	}
+	bytes := int64(l.ByteSize()) + seriesBytes
+	s.bytes += bytes
+	return q.Grow(bytes)
 }
 
 // keeps tells whether any use wants the series.
@@ -141,8 +158,8 @@ func (s *Selector) keeps(l labels.Labels) bool {
 	return false
 }
 
-// isLimit tells a query-cost limit from an error of the storage.
+// isLimit tells a limit of the query from an error of the storage.
 func isLimit(err error) bool {
 	var tooMany promql.ErrTooManySeries
-	return errors.As(err, &tooMany)
+	return errors.As(err, &tooMany) || errors.Is(err, operators.ErrShortOfMemory)
 }

@@ -1,0 +1,198 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/stride-promql/stride/operators"
+)
+
+// Limiter bounds the bytes that the queries of one or more engines hold together. What counts is what MemoryBudget counts for one
+// query; see docs/embedding.md for how that relates to the memory of the process.
+//
+// A query waits, first come, first served, until some memory is free, selects its series, and waits again until what it is
+// then expected to need is free; it goes on with less when no other query runs, cut into step ranges that fit. One that finds no memory while it runs waits until another one ends. When all of
+// them wait, the last one goes on with half its steps, and fails with a *LimitError only when a single step does not fit. A result counts until its query is closed.
+type Limiter struct {
+	max int64
+
+	mu      sync.Mutex
+	used    int64 // by shares, each the larger of what it holds and what it was granted
+	running int   // shares with a grant
+	stalled int   // of these, ones that wait for more
+	queue   []*share
+	ended   chan struct{} // closed, and made anew, when a query has ended
+}
+
+// NewLimiter lets queries hold bytes, which must be more than 0, together.
+func NewLimiter(bytes int64) *Limiter {
+	return &Limiter{max: max(1, bytes), ended: make(chan struct{})}
+}
+
+// Limit is the number of bytes that queries may hold together.
+func (l *Limiter) Limit() int64 { return l.max }
+
+// Used is the number of bytes that queries hold or may count on now, and Waiting the number of queries that wait for memory.
+func (l *Limiter) Used() (bytes int64, waiting int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.used, len(l.queue)
+}
+
+// LimitError is the error of a query that found no memory in the limit that it shares with others.
+type LimitError struct {
+	Limit int64 // bytes for all queries
+	Held  int64 // bytes that this one held
+	Used  int64 // bytes that all held or could count on
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("queries may hold %d bytes together, of which %d are in use: this one, which holds %d, needs more; "+
+		"try again when fewer queries run, or select fewer series or steps", e.Limit, e.Used, e.Held)
+}
+
+// Is tells that it is an operators.ErrShortOfMemory.
+func (e *LimitError) Is(target error) bool { return target == operators.ErrShortOfMemory }
+
+// share is one query's part of the limit.
+type share struct {
+	l       *Limiter
+	held    int64
+	granted int64
+	admit   chan struct{} // closed when it is granted what it asked for
+	asked   int64
+	bound   bool // its series have been selected, which take memory: it goes before those that have yet to
+}
+
+// counts is what the share takes of the limit.
+func (s *share) counts() int64 { return max(s.held, s.granted) }
+
+// open is a share that holds nothing.
+func (l *Limiter) open() *share { return &share{l: l} }
+
+// Grow implements operators.Memory.
+func (s *share) Grow(n int64) error {
+	l := s.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := s.counts()
+	s.held += n
+	l.used += s.counts() - before
+	if n > 0 && s.held > s.granted && l.used > l.max {
+		return &LimitError{Limit: l.max, Held: s.held, Used: l.used}
+	}
+	if n < 0 {
+		l.admitNext()
+	}
+	return nil
+}
+
+// Wait implements operators.Memory.
+func (s *share) Wait(ctx context.Context) bool {
+	l := s.l
+	l.mu.Lock()
+	if l.running-l.stalled <= 1 {
+		l.mu.Unlock()
+		return false
+	}
+	l.stalled++
+	ended := l.ended
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.stalled--
+		l.mu.Unlock()
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// begin waits until there is memory to select series with, or until no other query runs.
+func (s *share) begin(ctx context.Context) error {
+	const part = 32 // of the limit
+	_, err := s.reserve(ctx, s.l.max/part+1)
+	return err
+}
+
+// expect waits until the bytes that the query is expected to hold are free, or until no other query runs, and gives how
+// many it may count on.
+func (s *share) expect(ctx context.Context, bytes int64) (int64, error) {
+	s.finish()
+	s.bound = true
+	return s.reserve(ctx, bytes)
+}
+
+func (s *share) reserve(ctx context.Context, bytes int64) (int64, error) {
+	l := s.l
+	l.mu.Lock()
+	s.asked, s.admit = bytes, make(chan struct{})
+	at := len(l.queue)
+	for s.bound && at > 0 && !l.queue[at-1].bound {
+		at--
+	}
+	l.queue = slices.Insert(l.queue, at, s)
+	l.admitNext()
+	l.mu.Unlock()
+	select {
+	case <-s.admit:
+		return s.granted, nil
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(l.queue, s)
+	if i < 0 {
+		return s.granted, nil // admitted meanwhile
+	}
+	l.queue = slices.Delete(l.queue, i, i+1)
+	l.admitNext()
+	return 0, ctx.Err()
+}
+
+// admitNext grants the first in the queue what they asked for as long as that is free, or what is free if no query runs.
+func (l *Limiter) admitNext() {
+	for len(l.queue) > 0 {
+		s := l.queue[0]
+		grant := s.asked
+		if free := l.max - (l.used - s.counts()); grant > free {
+			if l.running > 0 {
+				return
+			}
+			grant = max(free, 1)
+		}
+		before := s.counts()
+		s.granted = grant
+		l.used += s.counts() - before
+		l.running++
+		l.queue = l.queue[1:]
+		close(s.admit)
+	}
+}
+
+// finish says that the query does not run any more, or not for now: what it holds is its series or its result.
+func (s *share) finish() {
+	l := s.l
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.granted > 0 {
+		l.running--
+		l.used -= s.counts() - s.held
+		s.granted = 0
+	}
+	close(l.ended)
+	l.ended = make(chan struct{})
+	l.admitNext()
+}
+
+// close gives everything back. It may be called more than once.
+func (s *share) close() {
+	s.finish()
+	_ = s.Grow(-s.held)
+}
