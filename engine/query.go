@@ -273,7 +273,7 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 		return nil, oq.Annotations(), err
 	}
 	defer plan.Close()
-	if err := plan.Bind(prepareCtx); err != nil {
+	if err := plan.Bind(prepareCtx, e.slots); err != nil {
 		return nil, oq.Annotations(), err
 	}
 	finishPreparing()

@@ -193,6 +193,14 @@ func (q *Query) ConsumeSeries(n int64) error {
 	return nil
 }
 
+// MaxSeriesLimited tells whether there is a limit on series: then each has to be accounted for by itself.
+func (q *Query) MaxSeriesLimited() bool {
+	if q.parent != nil {
+		return q.parent.MaxSeriesLimited()
+	}
+	return q.MaxSeries > 0
+}
+
 // ConsumeSamples accounts for n samples read and fails with promql.ErrTooManySamplesRead over MaxSamplesRead.
 func (q *Query) ConsumeSamples(n int64) error {
 	if q.parent != nil {
@@ -203,6 +211,9 @@ func (q *Query) ConsumeSamples(n int64) error {
 	}
 	return nil
 }
+
+// ForgetSamples takes back all that ConsumeSamples has accounted for. No operator may run.
+func (q *Query) ForgetSamples() { q.read.Store(0) }
 
 // Consumed are the series and samples accounted for so far by ConsumeSeries and ConsumeSamples.
 func (q *Query) Consumed() (series, samplesRead int64) { return q.series.Load(), q.read.Load() }

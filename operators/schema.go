@@ -83,6 +83,9 @@ func (s *Schema) DropName(i int) bool {
 	return s.drop || s.parent.DropName(i)
 }
 
+// Series are the labels of all series of a schema of its own, known so far. They must not be written to.
+func (s *Schema) Series() []labels.Labels { return s.series[:len(s.series):len(s.series)] }
+
 // Append adds a series to a schema of its own and returns its index.
 func (s *Schema) Append(l labels.Labels, dropName bool) int {
 	s.series = append(s.series, l)

@@ -69,6 +69,14 @@ func (s *Scope) Mark() ScopeMark {
 // Rewind goes back to a mark, which cannot be used again. No worker may run.
 func (s *Scope) Rewind(m ScopeMark) { s.from, s.counts = m.from, m.counts }
 
+// Forget drops all samples counted. No worker may run.
+func (s *Scope) Forget() {
+	for i := range s.counts {
+		clear(s.counts[i].Total)
+		clear(s.counts[i].Read)
+	}
+}
+
 // AddSeries counts series selected, at bind time.
 func (s *Scope) AddSeries(n int) { s.series += int64(n) }
 

@@ -68,8 +68,11 @@ func (p *Plan) Run(ctx context.Context, slots Slots) error {
 	return d.runRanges(ctx)
 }
 
-// Bind selects all series, in the order in which Prometheus does, and then prepares the other operators.
-func (p *Plan) Bind(ctx context.Context) error {
+// Bind selects all series, in the order in which Prometheus does, and then prepares the other operators. If there is a slot,
+// a worker reads ahead meanwhile.
+func (p *Plan) Bind(ctx context.Context, slots Slots) error {
+	ahead := p.readAhead(slots)
+	defer ahead.stop()
 	order := slices.Clone(p.nodes)
 	slices.SortStableFunc(order, func(a, b *node) int { return a.place() - b.place() })
 	for _, n := range order {
@@ -161,6 +164,22 @@ func (p *Plan) spread(r operators.StepRange) {
 			need.From = min(need.From, need.To)
 			child.open = need
 		}
+	}
+}
+
+// opened are the ranges of all nodes, which spread goes on from.
+func (p *Plan) opened() []operators.StepRange {
+	out := make([]operators.StepRange, len(p.nodes))
+	for i, n := range p.nodes {
+		out[i] = n.open
+	}
+	return out
+}
+
+// reopen brings back what opened gave.
+func (p *Plan) reopen(opened []operators.StepRange) {
+	for i, n := range p.nodes {
+		n.open = opened[i]
 	}
 }
 

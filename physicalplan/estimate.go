@@ -56,6 +56,8 @@ func (p *Plan) resultBytes() int64 {
 
 // stateBytes is about what all operators hold for a range of so many steps of the root's grid.
 func (p *Plan) stateBytes(steps int) int64 {
+	opened := p.opened()
+	defer p.reopen(opened)
 	p.spread(operators.StepRange{To: min(steps, p.root.grid.Steps)})
 	total := int64(0)
 	for _, n := range p.nodes {

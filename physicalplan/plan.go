@@ -53,6 +53,7 @@ type Plan struct {
 	elapsed   time.Duration
 	bound     int64 // bytes held when Run began
 	granted   int64 // bytes of those that queries share, 0: no limit
+	aheadRan  bool  // something may have been read while binding
 	ranges    int   // step ranges that were run
 	halved    int   // and that did not fit into memory
 	// vector and scalar are set for instant queries with such a result.

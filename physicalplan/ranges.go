@@ -16,6 +16,9 @@ func (d *driver) runRanges(ctx context.Context) error {
 	width := p.opts.StepsPerRange
 	if width <= 0 {
 		width = p.fit(max(1, steps))
+		if width < steps {
+			p.forgetAhead()
+		}
 	}
 	for from := 0; from < max(1, steps); {
 		r := operators.StepRange{From: from, To: min(from+width, steps)}
@@ -47,14 +50,26 @@ func (d *driver) runRanges(ctx context.Context) error {
 	return nil
 }
 
+// forgetAhead drops the statistics of what was read ahead for all steps: it is read again, for fewer.
+func (p *Plan) forgetAhead() {
+	if !p.aheadRan {
+		return
+	}
+	p.query.ForgetSamples()
+	for _, s := range p.scopes {
+		s.scope.Forget()
+	}
+}
+
 // marks are the state of a plan between two ranges.
 type marks struct {
 	query  operators.Mark
 	scopes []operators.ScopeMark
+	opened []operators.StepRange
 }
 
 func (p *Plan) mark() marks {
-	m := marks{query: p.query.Mark()}
+	m := marks{query: p.query.Mark(), opened: p.opened()}
 	for _, s := range p.scopes {
 		m.scopes = append(m.scopes, s.scope.Mark())
 	}
@@ -68,6 +83,9 @@ func (p *Plan) rewind(m marks, r operators.StepRange) error {
 	for i, s := range p.scopes {
 		s.scope.Rewind(m.scopes[i])
 	}
+	if r.From == 0 {
+		p.forgetAhead()
+	}
 	p.collector.Rewind(r.From)
 	p.spread(operators.StepRange{From: r.From, To: r.From})
 	for _, n := range p.nodes {
@@ -75,5 +93,6 @@ func (p *Plan) rewind(m marks, r operators.StepRange) error {
 			return err
 		}
 	}
+	p.reopen(m.opened)
 	return nil
 }

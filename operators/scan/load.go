@@ -54,7 +54,8 @@ func (r chunkRef) iterator() (chunkenc.Iterator, error) {
 
 // loader reads the samples of series for one worker.
 type loader struct {
-	sel *Selector
+	sel   *Selector
+	known known // series, when the morsel was begun
 
 	refs     []chunkRef
 	ends     []int  // end in refs of each row of the morsel
@@ -72,16 +73,17 @@ type loader struct {
 // take fetches the chunk references of the series [first, first+rows) that may hold samples in
 // [lo, hi], in one go under the storage's lock. With a sample querier there is nothing to take.
 func (l *loader) take(first, rows int, lo, hi int64) error {
-	if l.sel.chunks == nil {
+	l.known = l.sel.known()
+	if l.known.chunks == nil {
 		return nil
 	}
 	l.refs, l.ends, l.overlaps = l.refs[:0], l.ends[:0], l.overlaps[:0]
 	lo, hi = l.clip(lo, hi)
 	st := l.sel.Storage
-	st.mu.Lock()
-	defer st.mu.Unlock()
+	st.lock()
+	defer st.unlock()
 	for i := first; i < first+rows; i++ {
-		l.metas = l.sel.chunks[i].Iterator(l.metas)
+		l.metas = l.known.chunks[i].Iterator(l.metas)
 		some, overlap, end := false, false, int64(0)
 		for l.metas.Next() {
 			m := l.metas.At()
@@ -127,7 +129,7 @@ func (l *loader) load(first, row int, lo, hi int64, keep *operators.HistogramAre
 	l.lent = false
 	l.histograms.Reset(l.poison)
 	var err error
-	if l.sel.chunks != nil {
+	if l.known.chunks != nil {
 		lo, hi = l.clip(lo, hi)
 		err = l.decode(row, lo, hi)
 	} else {
@@ -258,9 +260,9 @@ func (l *loader) statsIterator(it chunkenc.Iterator) chunkenc.Iterator {
 // under the storage's lock.
 func (l *loader) drain(series int, lo, hi int64) error {
 	st := l.sel.Storage
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	l.it = l.sel.series[series].Iterator(l.it)
+	st.lock()
+	defer st.unlock()
+	l.it = l.known.series[series].Iterator(l.it)
 	it := l.it
 	if l.sel.StatsOnly {
 		it = l.statsIterator(it)

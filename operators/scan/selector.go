@@ -38,12 +38,16 @@ type Selector struct {
 	Uses []*Use
 
 	announced bool
+	published known  // guarded by Storage.found
+	onPublish func() // nil, or told when more is published
+	counted   int    // series of all uses together that were accounted for
 	schema    *operators.Schema
 	set       selected              // the unread answer, from selectAll to Bind
 	series    []storage.Series      // with a sample querier
 	chunks    []storage.ChunkSeries // with a chunk querier
-	account   *operators.Query
-	bytes     int64 // accounted for in account
+	holder    *operators.Query      // whose account the series are on
+	bytes     int64                 // accounted for there
+	fresh     int64                 // still to be
 }
 
 // announce says, once, that the selector is going to be bound.
@@ -57,8 +61,8 @@ func (s *Selector) announce() {
 // release lets the series go, which belong to a querier that is about to be closed.
 func (s *Selector) release() {
 	s.series, s.chunks, s.set = nil, nil, selected{}
-	if s.account != nil {
-		_ = s.account.Grow(-s.bytes)
+	if s.holder != nil {
+		_ = s.holder.Grow(-s.bytes)
 		s.bytes = 0
 	}
 }
@@ -69,7 +73,7 @@ const seriesBytes = 256
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
 	s.announce()
-	s.account = q
+	s.holder = q
 	s.Storage.selectAll(ctx)
 	if err := operators.ContextError(ctx, operators.EnvEvaluation); err != nil {
 		return err
@@ -86,8 +90,8 @@ func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
 }
 
 func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
-	s.Storage.mu.Lock()
-	defer s.Storage.mu.Unlock()
+	s.Storage.lock()
+	defer s.Storage.unlock()
 	set := s.set
 	s.set = selected{}
 	var (
@@ -117,8 +121,12 @@ func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
 			warnings, err = set.samples.Warnings(), set.samples.Err()
 		}
 	}
+	if err == nil {
+		err = s.account(ctx, q)
+	}
 	q.AnnotateAll(warnings)
 	s.schema.SetComplete()
+	s.publish()
 	for _, u := range s.Uses {
 		u.Scope.AddSeries(u.series)
 	}
@@ -128,23 +136,42 @@ func (s *Selector) expand(ctx context.Context, q *operators.Query) error {
 	return err
 }
 
-// add takes a series in.
+// add takes a series in. Now and then it lets others have the storage, who may read what is known by then.
 func (s *Selector) add(ctx context.Context, q *operators.Query, l labels.Labels) error {
-	before, after := 0, 0
 	for _, u := range s.Uses {
-		before += u.series
 		u.add(s.schema.Len(), l)
-		after += u.series
 	}
 	s.schema.Append(l, false)
+	s.fresh += int64(l.ByteSize()) + seriesBytes
+	if q.MaxSeriesLimited() || s.schema.Len()%publishEvery == 0 {
+		if err := s.account(ctx, q); err != nil {
+			return err
+		}
+	}
+	if s.onPublish != nil && s.schema.Len()%publishEvery == 0 {
+		s.publish()
+		s.Storage.unlock()
+		s.Storage.lock()
+	}
+	return nil
+}
+
+// account accounts for the series taken in since the last time.
+func (s *Selector) account(ctx context.Context, q *operators.Query) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := q.ConsumeSeries(int64(after - before)); err != nil {
+	all := 0
+	for _, u := range s.Uses {
+		all += u.series
+	}
+	n := all - s.counted
+	s.counted = all
+	if err := q.ConsumeSeries(int64(n)); err != nil {
 		return err
 	}
-	bytes := int64(l.ByteSize()) + seriesBytes
-	s.bytes += bytes
+	bytes := s.fresh
+	s.bytes, s.fresh = s.bytes+bytes, 0
 	return q.Grow(bytes)
 }
 

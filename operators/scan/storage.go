@@ -19,6 +19,9 @@ import (
 type Storage struct {
 	again func() (*Storage, error)
 
+	found sync.Mutex // guards what selectors have made known
+	turn  sync.Mutex // see lock
+
 	mu      sync.Mutex
 	samples storage.Querier      // one of the two is nil
 	chunks  storage.ChunkQuerier // preferred: chunks are decoded in bulk
@@ -56,6 +59,16 @@ func (s *Storage) Close() (err error) {
 	s.samples, s.chunks = nil, nil
 	return err
 }
+
+// lock gets the storage for one piece of work. Who waits for it gets it next: turn is held while waiting, so that
+// whoever gives the storage back and wants it again comes behind.
+func (s *Storage) lock() {
+	s.turn.Lock()
+	s.mu.Lock()
+	s.turn.Unlock()
+}
+
+func (s *Storage) unlock() { s.mu.Unlock() }
 
 // selected is an unread answer of Select, of one kind or the other.
 type selected struct {

@@ -37,6 +37,7 @@ type Vector struct {
 	schema  *operators.Schema
 	r       operators.StepRange
 	rows    int
+	ahead   ahead
 	loaders []loader
 }
 
@@ -81,12 +82,13 @@ func (v *Vector) Extend() error { return nil }
 // Open implements operators.Operator.
 func (v *Vector) Open(r operators.StepRange) error {
 	v.r, v.rows = r, v.q.MorselSize(r.Len())
+	v.ahead.open(r)
 	return nil
 }
 
 // Close implements operators.Operator.
 func (v *Vector) Close() {
-	v.loaders = nil
+	v.loaders, v.ahead = nil, ahead{}
 	v.sel.release()
 }
 
@@ -101,17 +103,36 @@ func (v *Vector) reference(step int) int64 {
 	return v.grid.Time(step) - v.offset
 }
 
+// Notify implements Ahead.
+func (v *Vector) Notify(fn func()) { v.sel.onPublish = fn }
+
+// ReadAhead implements Ahead.
+func (v *Vector) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, bool) {
+	if r.Len() == 0 {
+		return 0, false
+	}
+	rows := v.q.MorselSize(r.Len())
+	return v.ahead.read(r, rows, v.sel.known(), func(m int) (*operators.Batch, error) { return v.read(w, r, m*rows, rows) })
+}
+
 // Read implements operators.Source.
 func (v *Vector) Read(w *operators.Worker, m int) (*operators.Batch, error) {
+	if t, ok := v.ahead.take(m); ok {
+		return t.batch, t.err
+	}
 	first := m * v.rows
-	rows := min(v.rows, v.sel.schema.Len()-first)
-	lo, hi := v.reference(v.r.From)-v.q.Lookback+1, v.reference(v.r.To-1)
+	return v.read(w, v.r, first, min(v.rows, v.sel.schema.Len()-first))
+}
+
+// read reads rows series at the steps r.
+func (v *Vector) read(w *operators.Worker, r operators.StepRange, first, rows int) (*operators.Batch, error) {
+	lo, hi := v.reference(r.From)-v.q.Lookback+1, v.reference(r.To-1)
 	l := &v.loaders[w.ID]
 	l.poison = w.Poison
 	if err := l.take(first, rows, lo, hi); err != nil {
 		return nil, err
 	}
-	b := w.Batch(first, rows, v.r.From, v.r.Len())
+	b := w.Batch(first, rows, r.From, r.Len())
 	read := int64(0)
 	for row := range rows {
 		if v.q.Err() != nil {
@@ -188,7 +209,7 @@ func (v *Vector) histogram(b *operators.Batch, row, step int, s *operators.Sampl
 		b.SetHistogram(b.Pos(row, step), s.Keep(j))
 		return operators.HistogramSamples(s.H[j]), nil
 	case Milliseconds:
-		return 0, fmt.Errorf("this should be an info metric, with float samples: %s", v.sel.schema.Labels(b.First+row))
+		return 0, fmt.Errorf("this should be an info metric, with float samples: %s", v.sel.known().labels[b.First+row])
 	}
 	return 1, nil
 }
@@ -210,8 +231,8 @@ func (v *Vector) number(t int64, st []int64, i int) float64 {
 // how many were read for all of them together.
 func (v *Vector) count(w *operators.Worker, series, step int, n int64) int64 {
 	read := int64(0)
-	for _, u := range v.sel.Uses {
-		if c := u.Scope.Counts(w); step >= c.From && u.has(series) {
+	for i, u := range v.sel.Uses {
+		if c := u.Scope.Counts(w); step >= c.From && v.loaders[w.ID].known.has(i, series) {
 			c.Add(step, n, n)
 			read += n
 		}
@@ -222,8 +243,8 @@ func (v *Vector) count(w *operators.Worker, series, step int, n int64) int64 {
 // countFloats counts one sample for each set bit, the lowest being that of step, and gives how many were read.
 func (v *Vector) countFloats(w *operators.Worker, series, step int, set uint64) int64 {
 	read := int64(0)
-	for _, u := range v.sel.Uses {
-		if !u.has(series) {
+	for i, u := range v.sel.Uses {
+		if !v.loaders[w.ID].known.has(i, series) {
 			continue
 		}
 		c := u.Scope.Counts(w)
@@ -244,4 +265,4 @@ func (v *Vector) countFloats(w *operators.Worker, series, step int, set uint64) 
 	return read
 }
 
-var _ Scan = (*Vector)(nil)
+var _ Ahead = (*Vector)(nil)

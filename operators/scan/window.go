@@ -25,6 +25,7 @@ type Window struct {
 	schema  *operators.Schema
 	r       operators.StepRange
 	rows    int
+	ahead   ahead
 	workers []windowWorker
 }
 
@@ -83,6 +84,7 @@ func (s *Window) Extend() error { return nil }
 // Open implements operators.Operator.
 func (s *Window) Open(r operators.StepRange) error {
 	s.r, s.rows = r, s.q.MorselSize(r.Len())
+	s.ahead.open(r)
 	for _, p := range s.params {
 		p.Open(r)
 	}
@@ -91,7 +93,7 @@ func (s *Window) Open(r operators.StepRange) error {
 
 // Close implements operators.Operator.
 func (s *Window) Close() {
-	s.workers = nil
+	s.workers, s.ahead = nil, ahead{}
 	s.sel.release()
 }
 
@@ -107,19 +109,38 @@ func (s *Window) Finish(context.Context, int) error { return nil }
 // Morsels implements operators.Source.
 func (s *Window) Morsels() int { return (s.sel.schema.Len() + s.rows - 1) / s.rows }
 
+// Notify implements Ahead.
+func (s *Window) Notify(fn func()) { s.sel.onPublish = fn }
+
+// ReadAhead implements Ahead. Parameters are not there yet: with any that is no constant there is nothing to be read.
+func (s *Window) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, bool) {
+	if r.Len() == 0 || len(s.params) > 0 {
+		return 0, false
+	}
+	rows := s.q.MorselSize(r.Len())
+	return s.ahead.read(r, rows, s.sel.known(), func(m int) (*operators.Batch, error) { return s.read(w, r, m*rows, rows) })
+}
+
 // Read implements operators.Source.
 func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
+	if t, ok := s.ahead.take(m); ok {
+		return t.batch, t.err
+	}
 	first := m * s.rows
-	rows := min(s.rows, s.sel.schema.Len()-first)
-	lo, hi := s.app.Spec.Span(s.r)
+	return s.read(w, s.r, first, min(s.rows, s.sel.schema.Len()-first))
+}
+
+// read reads rows series at the steps r.
+func (s *Window) read(w *operators.Worker, r operators.StepRange, first, rows int) (*operators.Batch, error) {
+	lo, hi := s.app.Spec.Span(r)
 	ww := &s.workers[w.ID]
 	ww.loader.poison = w.Poison
 	if err := ww.loader.take(first, rows, lo, hi); err != nil {
 		return nil, err
 	}
-	b := w.Batch(first, rows, s.r.From, s.r.Len())
+	b := w.Batch(first, rows, r.From, r.Len())
 	series := 0
-	metric := func() labels.Labels { return s.sel.schema.Labels(series) }
+	metric := func() labels.Labels { return ww.loader.known.labels[series] }
 	read := int64(0)
 	for row := range rows {
 		if err := s.q.Err(); err != nil {
@@ -132,11 +153,11 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 		stripStale(in)
 		series = first + row
 		ww.choose(s.sel.Uses, series)
-		bounds, err := ww.eval.Eval(s.r, in, metric, ww.pos, b.Column(row))
+		bounds, err := ww.eval.Eval(r, in, metric, ww.pos, b.Column(row))
 		if err != nil {
 			return nil, err
 		}
-		read += s.count(w, ww, in, bounds)
+		read += s.count(w, ww, r, in, bounds)
 	}
 	return b, s.q.ConsumeSamples(read)
 }
@@ -144,8 +165,8 @@ func (s *Window) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 // choose finds the uses that keep a series.
 func (ww *windowWorker) choose(uses []*Use, series int) {
 	ww.uses, ww.pos = ww.uses[:0], ww.pos[:0]
-	for _, u := range uses {
-		if !u.has(series) {
+	for i, u := range uses {
+		if !ww.loader.known.has(i, series) {
 			continue
 		}
 		ww.uses = append(ww.uses, u)
@@ -157,20 +178,20 @@ func (ww *windowWorker) choose(uses []*Use, series int) {
 
 // count counts the samples of the windows: all of them at every step, and as read those that no window of an earlier step held. It gives
 // how many were read for all uses together, as the query-cost limits count them.
-func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samples, b *window.Bounds) int64 {
+func (s *Window) count(w *operators.Worker, ww *windowWorker, r operators.StepRange, in *operators.Samples, b *window.Bounds) int64 {
 	seen, seenH := int32(0), int32(0)
-	before, ok := s.app.Spec.ReadBefore(s.r.From)
+	before, ok := s.app.Spec.ReadBefore(r.From)
 	if ok {
 		seen = int32(sort.Search(len(in.T), func(i int) bool { return in.T[i] > before }))
 		seenH = int32(sort.Search(len(in.HT), func(i int) bool { return in.HT[i] > before }))
 	}
-	fresh := ok || s.r.From == 0 // with a fixed window only the first step reads
+	fresh := ok || r.From == 0 // with a fixed window only the first step reads
 	ww.sizes = runningSizes(ww.sizes[:0], in.H)
 	all, allRead, consumed := int64(0), int64(0), int64(0)
 	perStep := false
 	for _, u := range ww.uses {
 		c := u.Scope.Counts(w)
-		perStep = perStep || c.PerStep || c.From > s.r.From
+		perStep = perStep || c.PerStep || c.From > r.From
 	}
 	for i := range b.Lo {
 		total := int64(b.Hi[i] - b.Lo[i])
@@ -194,8 +215,8 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, in *operators.Samp
 		allRead += read
 		if perStep {
 			for _, u := range ww.uses {
-				if c := u.Scope.Counts(w); s.r.From+i >= c.From {
-					s.add(c, s.r.From+i, total, read)
+				if c := u.Scope.Counts(w); r.From+i >= c.From {
+					s.add(c, r.From+i, total, read)
 					consumed += read
 				}
 			}
@@ -228,6 +249,6 @@ func runningSizes(dst []int64, hs []*histogram.FloatHistogram) []int64 {
 }
 
 var (
-	_ Scan           = (*Window)(nil)
+	_ Ahead          = (*Window)(nil)
 	_ operators.Sink = (*Window)(nil)
 )
