@@ -36,6 +36,19 @@ func (a *HistogramArena) Copy(like *histogram.FloatHistogram) *histogram.FloatHi
 	return h
 }
 
+// Duplicate is what FloatHistogram.Copy gives: as Copy, but without what a histogram with custom buckets cannot have, a zero
+// bucket and negative ones.
+func (a *HistogramArena) Duplicate(like *histogram.FloatHistogram) *histogram.FloatHistogram {
+	h := a.Copy(like)
+	if h.UsesCustomBuckets() {
+		h.ZeroThreshold, h.ZeroCount = 0, 0
+		h.NegativeSpans, h.NegativeBuckets = nil, nil
+	} else {
+		h.CustomValues = nil
+	}
+	return h
+}
+
 func copied[T any](s *slab.Slab[T], v []T) []T {
 	c := s.Take(len(v))
 	copy(c, v)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/value"
@@ -17,19 +18,26 @@ import (
 // iterator says what is wrong, or does it.
 var ErrUseIterator = errors.New("histogram chunk is for its iterator to read")
 
-// Histograms decodes chunks of integer histograms (chunkenc.EncHistogram and
-// chunkenc.EncHistogramST). What it decodes stays valid until Reset; then the memory is used
+// Histograms decodes chunks of histograms (chunkenc.EncHistogram and EncFloatHistogram, and both with ST). What it decodes stays valid until Reset; then the memory is used
 // again. Spans and custom values are never used again, so that histograms made from others may share them.
 type Histograms struct {
 	structs slab.Slab[histogram.FloatHistogram]
 	values  slab.Slab[float64]
 	buf     []byte // the chunk, and zeros behind it
-	state   []bucketState
+	ints    []bucketState
+	floats  []xorState
+	counts  [countFields]float64
 }
 
 // bucketState is a bucket between two samples: the difference to the bucket before it in space, and by how much that
 // difference changes from sample to sample.
 type bucketState struct{ value, delta int64 }
+
+// xorState is a float between two samples, and where the bits lie that change.
+type xorState struct {
+	bits   uint64
+	window xorWindow
+}
 
 // Reset makes the memory of all histograms decoded so far available again. With poison it is overwritten, so that a use
 // after that shows.
@@ -71,7 +79,9 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 	count := int(binary.BigEndian.Uint16(chunk))
 	header := chunk[2]
 	var starts startTimes
-	if enc == chunkenc.EncHistogramST {
+	withST := enc == chunkenc.EncHistogramST || enc == chunkenc.EncFloatHistogramST
+	float := enc == chunkenc.EncFloatHistogram || enc == chunkenc.EncFloatHistogramST
+	if withST {
 		header = chunk[0]
 		count &= 0x3fff
 		starts = startTimes{known: chunk[2]&0x80 != 0, from: int(chunk[2] & 0x7f)}
@@ -89,7 +99,14 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 		return t, h, st, ErrUseIterator
 	}
 	count = min(count, int(r.end)/4+1)
-	d.state = append(d.state[:0], make([]bucketState, buckets)...)
+	if float {
+		d.floats = resized(d.floats, countFields+buckets)
+		for i := range d.floats {
+			d.floats[i].window = wholeWindow
+		}
+	} else {
+		d.ints = resized(d.ints, buckets)
+	}
 	hint := histogram.UnknownCounterReset
 	next := histogram.NotCounterReset
 	if header&counterResetMask == gaugeHeader {
@@ -101,37 +118,36 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 		structs          = d.structs.Take(count)
 		values           = d.values.Take(min(count*buckets, int(r.end)))
 		ts, tDelta       int64
-		cnt, zcnt        uint64
-		cntDelta         int64
-		zcntDelta        int64
-		sum              uint64
-		window           = wholeWindow
+		counts           intCounts
+		cnt, zcnt, sum   float64
 	)
+	counts.sum.window = wholeWindow
 	for i := range count {
 		before := ts
 		if i == 0 {
 			ts = r.varbit()
-			cnt = r.uvarbit()
-			zcnt = r.uvarbit()
-			sum = r.raw()
 		} else {
 			tDelta += r.varbit()
 			ts += tDelta
-			cntDelta += r.varbit()
-			cnt += uint64(cntDelta)
-			zcntDelta += r.varbit()
-			zcnt += uint64(zcntDelta)
-			sum = r.xor(sum, &window)
 		}
-		stale := i > 0 && sum == value.StaleNaN
-		if !stale {
-			if len(values) < buckets {
+		if float {
+			r.floats(d.floats[:countFields], d.counts[:], i == 0)
+			cnt, zcnt, sum = d.counts[0], d.counts[1], d.counts[2]
+		} else {
+			cnt, zcnt, sum = counts.next(&r, i == 0)
+		}
+		if stale := i > 0 && value.IsStaleNaN(sum); !stale {
+			switch {
+			case len(values) < buckets:
 				return t[:had], h[:hadH], st[:hadST], ErrUseIterator
+			case float:
+				r.floats(d.floats[countFields:], values[:buckets], i == 0)
+			default:
+				r.buckets(d.ints[:positive], values[:positive], i == 0)
+				r.buckets(d.ints[positive:], values[positive:buckets], i == 0)
 			}
-			r.buckets(d.state[:positive], values[:positive], i == 0)
-			r.buckets(d.state[positive:], values[positive:buckets], i == 0)
 		}
-		if enc == chunkenc.EncHistogramST {
+		if withST {
 			starts.next(&r, i, ts, before)
 		}
 		if r.p > r.end {
@@ -141,12 +157,12 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 			break
 		}
 		out := &structs[i]
-		if f := math.Float64frombits(sum); value.IsStaleNaN(f) {
-			*out = histogram.FloatHistogram{Sum: f}
+		if value.IsStaleNaN(sum) {
+			*out = histogram.FloatHistogram{Sum: sum}
 		} else {
 			*out = layout
 			out.CounterResetHint = hint
-			out.Count, out.ZeroCount, out.Sum = float64(cnt), float64(zcnt), f
+			out.Count, out.ZeroCount, out.Sum = cnt, zcnt, sum
 			out.PositiveBuckets = part(values, 0, positive)
 			out.NegativeBuckets = part(values, positive, buckets)
 			values = values[buckets:]
@@ -158,6 +174,36 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 		hint = next
 	}
 	return t, h, st, nil
+}
+
+// countFields are a sample's count, zero count and sum.
+const countFields = 3
+
+// intCounts are these of an integer histogram, between two samples.
+type intCounts struct {
+	count, zero           uint64
+	countDelta, zeroDelta int64
+	sum                   xorState
+}
+
+func (c *intCounts) next(r *fieldReader, first bool) (count, zero, sum float64) {
+	if first {
+		c.count, c.zero, c.sum.bits = r.uvarbit(), r.uvarbit(), r.raw()
+	} else {
+		c.countDelta += r.varbit()
+		c.count += uint64(c.countDelta)
+		c.zeroDelta += r.varbit()
+		c.zero += uint64(c.zeroDelta)
+		r.xor(&c.sum)
+	}
+	return float64(c.count), float64(c.zero), math.Float64frombits(c.sum.bits)
+}
+
+// resized is s with n zero elements.
+func resized[T any](s []T, n int) []T {
+	s = slices.Grow(s[:0], n)[:n]
+	clear(s)
+	return s
 }
 
 // part is a run of values that cannot grow into what follows, nil if it is empty.
@@ -248,22 +294,35 @@ func (r *fieldReader) varint() int64 {
 	return v
 }
 
-// xor reads the difference to a float and gives the next one.
-func (r *fieldReader) xor(v uint64, window *xorWindow) uint64 {
+// xor reads the difference to a float.
+func (r *fieldReader) xor(s *xorState) {
 	w := r.load(r.p)
 	if int64(w) >= 0 {
 		r.p++
-		return v
+		return
 	}
 	r.p += 2
 	if w>>62 == 0b11 {
-		window.set(w << 2)
+		s.window.set(w << 2)
 		r.p += 11
 	}
 	p := r.p
-	v ^= r.raw() >> (window.leading % 64) & window.mask
-	r.p = p + window.size
-	return v
+	s.bits ^= r.raw() >> (s.window.leading % 64) & s.window.mask
+	r.p = p + s.window.size
+}
+
+// floats reads one sample's changes of fields that are floats, and gives their values.
+func (r *fieldReader) floats(state []xorState, values []float64, first bool) {
+	values = values[:len(state)]
+	for i := range state {
+		s := &state[i]
+		if first {
+			s.bits = r.raw()
+		} else {
+			r.xor(s)
+		}
+		values[i] = math.Float64frombits(s.bits)
+	}
 }
 
 // buckets reads one sample's changes of the buckets of one side and gives their values.

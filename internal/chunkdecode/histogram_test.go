@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var histogramEncodings = []chunkenc.Encoding{chunkenc.EncHistogram, chunkenc.EncHistogramST}
+var histogramEncodings = []chunkenc.Encoding{chunkenc.EncHistogram, chunkenc.EncHistogramST, chunkenc.EncFloatHistogram, chunkenc.EncFloatHistogramST}
 
 // histogramSample is a decoded sample, printed so that NaNs and empty slices compare.
 type histogramSample struct {
@@ -39,7 +39,7 @@ func iterateHistograms(enc chunkenc.Encoding, chunk []byte, maxT int64) (out []h
 		return nil, err
 	}
 	it := c.Iterator(nil)
-	for it.Next() == chunkenc.ValHistogram {
+	for it.Next() != chunkenc.ValNone {
 		if it.AtT() > maxT {
 			return out, nil
 		}
@@ -112,19 +112,32 @@ func randomHistogramChunk(tb testing.TB, r *rand.Rand, enc chunkenc.Encoding, n 
 	if r.IntN(3) == 0 {
 		h.CounterResetHint = histogram.GaugeType
 	}
+	withST := enc == chunkenc.EncHistogramST || enc == chunkenc.EncFloatHistogramST
+	push := func(st, t int64, h *histogram.Histogram) {
+		var err error
+		if enc == chunkenc.EncHistogram || enc == chunkenc.EncHistogramST {
+			_, _, _, err = app.AppendHistogram(nil, st, t, h, true)
+		} else {
+			fh := h.ToFloat(nil)
+			if !value.IsStaleNaN(h.Sum) && size%2 == 1 {
+				fh.Mul(0.7)
+			}
+			_, _, _, err = app.AppendFloatHistogram(nil, st, t, fh, true)
+		}
+		require.NoError(tb, err)
+	}
 	t, st := int64(1600000000000), int64(0)
-	if enc == chunkenc.EncHistogramST && r.IntN(2) == 0 {
+	if withST && r.IntN(2) == 0 {
 		st = t - r.Int64N(1e9)
 	}
 	for i := range n {
 		t += 15000 + r.Int64N(3)*r.Int64N(20)
-		if enc == chunkenc.EncHistogramST && r.IntN(20) == 0 {
+		if withST && r.IntN(20) == 0 {
 			st = t - r.Int64N(1e7)
 		}
 		if i == n-1 && r.IntN(2) == 0 {
 			stale := &histogram.Histogram{Sum: math.Float64frombits(value.StaleNaN), CounterResetHint: h.CounterResetHint}
-			_, _, _, err := app.AppendHistogram(nil, st, t, stale, true)
-			require.NoError(tb, err)
+			push(st, t, stale)
 			break
 		}
 		h.Count = 0
@@ -146,8 +159,7 @@ func randomHistogramChunk(tb testing.TB, r *rand.Rand, enc chunkenc.Encoding, n 
 		}
 		h.Count += h.ZeroCount
 		h.Sum += r.NormFloat64()
-		_, _, _, err := app.AppendHistogram(nil, st, t, h.Copy(), true)
-		require.NoError(tb, err)
+		push(st, t, h.Copy())
 	}
 	return c.Bytes()
 }
@@ -194,14 +206,11 @@ func FuzzHistograms(f *testing.F) {
 	for seed := range uint64(8) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		for i, enc := range histogramEncodings {
-			f.Add(randomHistogramChunk(f, r, enc, 1+r.IntN(20)), i == 1, int64(math.MaxInt64))
+			f.Add(randomHistogramChunk(f, r, enc, 1+r.IntN(20)), uint8(i), int64(math.MaxInt64))
 		}
 	}
-	f.Fuzz(func(t *testing.T, chunk []byte, withST bool, maxT int64) {
-		enc := chunkenc.EncHistogram
-		if withST {
-			enc = chunkenc.EncHistogramST
-		}
+	f.Fuzz(func(t *testing.T, chunk []byte, kind uint8, maxT int64) {
+		enc := histogramEncodings[int(kind)%len(histogramEncodings)]
 		var d Histograms
 		// Of arbitrary bytes the iterator may make more buckets than there is memory for, or panic: the decoder
 		// must not, and where it gives samples they are the iterator's.

@@ -2,11 +2,14 @@ package binary
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/operators"
 )
 
 // trouble is what is to be said about one pair of samples.
@@ -81,24 +84,41 @@ func (e *elementwise) incompatible(left, right bool) trouble {
 	return noTrouble
 }
 
+// drops tells whether histograms would have no result, if that is known without computing it. The histogram of a side that is
+// a float is nil.
+func (e *elementwise) drops(left, right *histogram.FloatHistogram) (drops, known bool) {
+	if e.incompatible(left != nil, right != nil).drops() {
+		return true, true
+	}
+	switch {
+	case e.op != parser.ADD && e.op != parser.SUB:
+		return false, true
+	case left.Schema != right.Schema:
+		return false, false
+	}
+	hints := [...]histogram.CounterResetHint{left.CounterResetHint, right.CounterResetHint}
+	collide := slices.Contains(hints[:], histogram.CounterReset) && slices.Contains(hints[:], histogram.NotCounterReset)
+	return false, !collide
+}
+
 // histograms computes left OP right where at least one of the two is a histogram, or the operator is
 // for histograms only; the histogram of a side that is a float is nil. keep is the outcome of a
 // comparison, else true. err is the reason of invalidLayout. The operands are not written to; the
-// result may be one of them.
-func (e *elementwise) histograms(lf, rf float64, lh, rh *histogram.FloatHistogram) (h *histogram.FloatHistogram, keep bool, t trouble, err error) {
+// result may be one of them, else it is of the arena.
+func (e *elementwise) histograms(a *operators.HistogramArena, lf, rf float64, lh, rh *histogram.FloatHistogram) (h *histogram.FloatHistogram, keep bool, t trouble, err error) {
 	if t := e.incompatible(lh != nil, rh != nil); t != noTrouble {
 		return nil, false, t, nil
 	}
 	switch e.op {
 	case parser.MUL:
 		if lh == nil {
-			return rh.Copy().Mul(lf).Compact(0), true, noTrouble, nil
+			return a.Duplicate(rh).Mul(lf).Compact(0), true, noTrouble, nil
 		}
-		return lh.Copy().Mul(rf).Compact(0), true, noTrouble, nil
+		return a.Duplicate(lh).Mul(rf).Compact(0), true, noTrouble, nil
 	case parser.DIV:
-		return lh.Copy().Div(rf).Compact(0), true, noTrouble, nil
+		return a.Duplicate(lh).Div(rf).Compact(0), true, noTrouble, nil
 	case parser.TRIM_UPPER, parser.TRIM_LOWER:
-		return lh.Copy().TrimBuckets(rf, e.op == parser.TRIM_UPPER), true, noTrouble, nil
+		return a.Duplicate(lh).TrimBuckets(rf, e.op == parser.TRIM_UPPER), true, noTrouble, nil
 	case parser.EQLC:
 		return lh, lh.Equals(rh), noTrouble, nil
 	case parser.NEQ:
@@ -106,9 +126,9 @@ func (e *elementwise) histograms(lf, rf float64, lh, rh *histogram.FloatHistogra
 	}
 	var collision, reconciled bool
 	if e.op == parser.ADD {
-		h, collision, reconciled, err = lh.Copy().Add(rh)
+		h, collision, reconciled, err = a.Duplicate(lh).Add(rh)
 	} else {
-		h, collision, reconciled, err = lh.Copy().Sub(rh)
+		h, collision, reconciled, err = a.Duplicate(lh).Sub(rh)
 	}
 	switch {
 	case errors.Is(err, histogram.ErrHistogramsIncompatibleSchema):

@@ -176,22 +176,37 @@ func (v *VectorVector) succeeds(p pair, i, n int) uint64 {
 	}
 	for ; rest != 0; rest &= rest - 1 {
 		k := bits.TrailingZeros64(rest)
-		if _, _, t, _ := v.pairHistograms(p, i+k); t.drops() {
+		if v.pairDrops(p, i+k) {
 			w &^= 1 << uint(k)
 		}
 	}
 	return w
 }
 
+// pairDrops tells whether the sample that pairHistograms would compute has no result.
+func (v *VectorVector) pairDrops(p pair, step int) bool {
+	_, many := v.many.sample(p.many, step)
+	_, one := v.one.sample(p.one, step)
+	left, right := many, one
+	if v.swapped {
+		left, right = one, many
+	}
+	if drops, known := v.elem.drops(left, right); known {
+		return drops
+	}
+	_, _, t, _ := v.pairHistograms(&operators.HistogramArena{}, p, step)
+	return t.drops()
+}
+
 // pairHistograms computes the sample of a pair that the kernels cannot: one with a histogram, or of
 // a trim operator.
-func (v *VectorVector) pairHistograms(p pair, step int) (*histogram.FloatHistogram, bool, trouble, error) {
+func (v *VectorVector) pairHistograms(a *operators.HistogramArena, p pair, step int) (*histogram.FloatHistogram, bool, trouble, error) {
 	lf, lh := v.many.sample(p.many, step)
 	rf, rh := v.one.sample(p.one, step)
 	if v.swapped {
 		lf, lh, rf, rh = rf, rh, lf, lh
 	}
-	return v.elem.histograms(lf, rf, lh, rh)
+	return v.elem.histograms(a, lf, rf, lh, rh)
 }
 
 // ambiguousGroups are the steps at which a match group has several samples where it may have one

@@ -187,7 +187,7 @@ func (v *VectorVector) outcome(p pair, step int) (bool, trouble, error) {
 	many, manyHistogram := v.many.sample(p.many, step)
 	one, oneHistogram := v.one.sample(p.one, step)
 	if manyHistogram != nil || oneHistogram != nil || v.elem.trim {
-		_, keep, t, err := v.pairHistograms(p, step)
+		_, keep, t, err := v.pairHistograms(&operators.HistogramArena{}, p, step)
 		return keep, t, err
 	}
 	if v.elem.cmp == nil {

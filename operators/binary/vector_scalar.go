@@ -194,9 +194,9 @@ func (v *VectorScalar) histograms(s *vectorScalarScratch, b *operators.Batch) {
 		)
 		// With a float on one side there is neither a comparison nor an invalid layout.
 		if v.scalarOnLeft {
-			h, _, t, _ = v.elem.histograms(c, 0, nil, b.H[p])
+			h, _, t, _ = v.elem.histograms(b.Arena(), c, 0, nil, b.H[p])
 		} else {
-			h, _, t, _ = v.elem.histograms(0, c, b.H[p], nil)
+			h, _, t, _ = v.elem.histograms(b.Arena(), 0, c, b.H[p], nil)
 		}
 		if t != noTrouble {
 			v.record(s, b, p, t)

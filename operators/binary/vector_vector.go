@@ -288,7 +288,7 @@ func (v *VectorVector) mergeFloats(s *vectorVectorScratch, out operators.Column,
 
 // single computes one sample of a pair that the kernels cannot: one with a histogram, or of a trim operator.
 func (v *VectorVector) single(s *vectorVectorScratch, p pair, out operators.Column, step int) bool {
-	h, keep, t, _ := v.pairHistograms(p, step)
+	h, keep, t, _ := v.pairHistograms(out.Arena(), p, step)
 	if t != noTrouble {
 		s.last.record(v.r.Len(), step, v.order(p), t)
 	}

@@ -25,7 +25,7 @@ func (*Negate) Process(w *operators.Worker, b *operators.Batch) (*operators.Batc
 	if out.H != nil {
 		n := len(out.F)
 		for p := out.HValid.Next(0, n); p < n; p = out.HValid.Next(p+1, n) {
-			out.H[p] = out.H[p].Copy().Mul(-1)
+			out.H[p] = out.Arena().Duplicate(out.H[p]).Mul(-1)
 		}
 	}
 	return out, nil

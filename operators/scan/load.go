@@ -107,7 +107,8 @@ func (l *loader) take(first, rows int, lo, hi int64) error {
 
 func (l *loader) ref(c chunkenc.Chunk) chunkRef {
 	switch c.(type) {
-	case *chunkenc.XORChunk, *chunkenc.XOR2Chunk, *chunkenc.HistogramChunk, *chunkenc.HistogramSTChunk:
+	case *chunkenc.XORChunk, *chunkenc.XOR2Chunk, *chunkenc.HistogramChunk, *chunkenc.HistogramSTChunk,
+		*chunkenc.FloatHistogramChunk, *chunkenc.FloatHistogramSTChunk:
 		return chunkRef{encoding: c.Encoding(), bytes: c.Bytes()}
 	}
 	it := c.Iterator(nil)

@@ -231,7 +231,7 @@ func run(t *testing.T, r *rand.Rand, q *operators.Query, src operators.Source, s
 							case b.Valid.Get(p):
 								out[b.First+row][b.From+k] = point{f: b.F[p]}
 							case b.HasHistogram(p):
-								out[b.First+row][b.From+k] = point{h: b.H[p]}
+								out[b.First+row][b.From+k] = point{h: b.H[p].Copy()}
 							}
 						}
 					}

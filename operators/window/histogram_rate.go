@@ -1,8 +1,6 @@
 package window
 
 import (
-	"slices"
-
 	"github.com/prometheus/prometheus/model/histogram"
 
 	"github.com/stride-promql/stride/operators"
@@ -13,7 +11,7 @@ import (
 func (k *rate) histogramIncrease(in *operators.Samples, lo, hi int) (*histogram.FloatHistogram, notes, error) {
 	h := in.H[lo:hi]
 	first, second, last := h[0], h[1], h[len(h)-1]
-	if in.HST == nil && k.oneRun(lo, hi) {
+	if in.HST == nil && k.hruns.one(lo, hi) && !k.resetWithin(lo, hi) {
 		h, n := k.difference(first, last)
 		return h, n, nil
 	}
@@ -79,7 +77,7 @@ func (k *rate) histogramIncrease(in *operators.Samples, lo, hi int) (*histogram.
 	return finish(result), n, nil
 }
 
-// difference is histogramIncrease where the histograms from the first to the last are of one run.
+// difference is histogramIncrease where the histograms from the first to the last are of one run, without a reset.
 func (k *rate) difference(first, last *histogram.FloatHistogram) (*histogram.FloatHistogram, notes) {
 	var n notes
 	switch gauge := isGauge(first); {
@@ -108,31 +106,6 @@ func subtractBuckets(dst, a, b []float64) (empty bool) {
 		empty = empty || dst[i] == 0
 	}
 	return empty
-}
-
-// sameLayout tells whether histograms have the same buckets, of which they hold all.
-func sameLayout(a, b *histogram.FloatHistogram) bool {
-	return a.Schema == b.Schema && a.ZeroThreshold == b.ZeroThreshold &&
-		len(a.PositiveBuckets) == len(b.PositiveBuckets) && len(a.NegativeBuckets) == len(b.NegativeBuckets) &&
-		sameSlice(a.PositiveSpans, b.PositiveSpans) && sameSlice(a.NegativeSpans, b.NegativeSpans) &&
-		sameSlice(a.CustomValues, b.CustomValues)
-}
-
-// zeroBucketApart tells whether no bucket lies within the zero bucket. FloatHistogram.Sub leaves such buckets out.
-func zeroBucketApart(h *histogram.FloatHistogram) bool {
-	if h.ZeroThreshold == 0 || h.UsesCustomBuckets() {
-		return true
-	}
-	if it := h.PositiveBucketIterator(); it.Next() && it.At().Upper <= h.ZeroThreshold {
-		return false
-	}
-	it := h.NegativeBucketIterator()
-	return !it.Next() || it.At().Lower < -h.ZeroThreshold
-}
-
-// sameSlice is slices.Equal that is quick about slices of the same memory, as those of one chunk are.
-func sameSlice[E comparable](a, b []E) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // finish makes a sum of histograms a result: a gauge without empty buckets.

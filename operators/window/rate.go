@@ -2,6 +2,7 @@ package window
 
 import (
 	"math"
+	"slices"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
@@ -18,7 +19,7 @@ type rate struct {
 	resets   []int32 // indexes of floats at which the counter had been reset
 	overlaps []int32 // indexes of floats that claim to have started before the float before was taken
 	hresets  []bool  // for histograms, from index hbase on
-	hruns    []int32 // for histograms: how many before it have another layout than the one before them, or a reset
+	hruns    histogramRuns
 	hbase    int
 	arena    *operators.HistogramArena // of the column written to
 
@@ -39,6 +40,7 @@ func (k *rate) Run(c *Call, out operators.Column) error {
 	}
 	if !widened {
 		k.findHistogramResets(c)
+		k.hruns.find(c)
 	}
 	var (
 		seen notes
@@ -202,36 +204,24 @@ func (k *rate) findResets(c *Call) {
 	}
 }
 
-// findHistogramResets does for histograms what findResets does for floats, and finds runs of histograms that can be
-// subtracted bucket by bucket: of one layout and one kind, without a reset.
+// findHistogramResets does for histograms what findResets does for floats.
 func (k *rate) findHistogramResets(c *Call) {
-	b, in := c.Bounds, c.In
-	k.hresets, k.hruns = k.hresets[:0], k.hruns[:0]
+	b := c.Bounds
+	k.hresets = k.hresets[:0]
 	if b.HLo == nil {
 		return
 	}
 	lo, hi := int(b.HLo[0]), int(b.HHi[len(b.HHi)-1])
 	k.hbase = lo
-	run := int32(0)
-	plain := lo < hi && zeroBucketApart(in.H[lo])
 	for i := lo; i < hi; i++ {
-		reset := false
-		if i > lo {
-			reset = k.counter && histogramReset(in, i)
-			same := sameLayout(in.H[i], in.H[i-1])
-			if !same {
-				plain = zeroBucketApart(in.H[i])
-			}
-			if !same || !plain || reset || isGauge(in.H[i]) != isGauge(in.H[i-1]) {
-				run++
-			}
-		}
-		k.hresets, k.hruns = append(k.hresets, reset), append(k.hruns, run)
+		k.hresets = append(k.hresets, i > lo && k.counter && histogramReset(c.In, i))
 	}
 }
 
-// oneRun tells whether the histograms [lo, hi) are of one run.
-func (k *rate) oneRun(lo, hi int) bool { return k.hruns[lo-k.hbase] == k.hruns[hi-1-k.hbase] }
+// resetWithin tells whether there is a counter reset among the histograms [lo, hi).
+func (k *rate) resetWithin(lo, hi int) bool {
+	return slices.Contains(k.hresets[lo+1-k.hbase:hi-k.hbase], true)
+}
 
 // histogramResetAt tells whether there is a counter reset between histogram i and the one before.
 func (k *rate) histogramResetAt(i int) bool { return k.hresets[i-k.hbase] }

@@ -14,7 +14,9 @@ import (
 type sum struct {
 	avg bool
 
-	s slidingSum
+	s    slidingSum
+	runs histogramRuns
+	comp []float64 // compensations of a histogram's buckets
 }
 
 func (k *sum) Run(c *Call, out operators.Column) error {
@@ -28,6 +30,7 @@ func (k *sum) Run(c *Call, out operators.Column) error {
 		done           *histogram.FloatHistogram
 	)
 	k.s.reset()
+	k.runs.find(c)
 	for i := range b.Lo {
 		lo, hi := int(b.Lo[i]), int(b.Hi[i])
 		if hlo, hhi := b.histogramWindow(i); hhi > hlo {
@@ -36,7 +39,7 @@ func (k *sum) Run(c *Call, out operators.Column) error {
 				continue
 			}
 			if hlo != doneLo || hhi != doneHi {
-				h, n, err := k.histograms(in.H[hlo:hhi])
+				h, n, err := k.histograms(out.Arena(), in.H[hlo:hhi], k.runs.one(hlo, hhi))
 				seen |= n
 				if err != nil {
 					return err
@@ -117,15 +120,21 @@ func mean(f []float64) float64 {
 }
 
 // histograms is the sum or mean of histograms. It is nil where they do not go together; the notes are then that alone.
-func (k *sum) histograms(h []*histogram.FloatHistogram) (*histogram.FloatHistogram, notes, error) {
+// oneRun says that they are of one run.
+func (k *sum) histograms(a *operators.HistogramArena, h []*histogram.FloatHistogram, oneRun bool) (*histogram.FloatHistogram, notes, error) {
 	var (
 		result     *histogram.FloatHistogram
 		reconciled bool
 		err        error
 	)
-	if k.avg {
+	if oneRun {
+		result = k.sumRun(a, h)
+	}
+	switch {
+	case result != nil:
+	case k.avg:
 		result, reconciled, err = meanHistogram(h)
-	} else {
+	default:
 		result, reconciled, err = sumHistograms(h)
 	}
 	if err != nil {
@@ -147,6 +156,82 @@ func (k *sum) histograms(h []*histogram.FloatHistogram) (*histogram.FloatHistogr
 		n |= noteMismatchedBucketsAgg
 	}
 	return result, n, nil
+}
+
+// sumRun is the sum or mean of histograms of one run, bit for bit sumHistograms' and meanHistogram's, or nil where a value is not finite.
+func (k *sum) sumRun(a *operators.HistogramArena, h []*histogram.FloatHistogram) *histogram.FloatHistogram {
+	out := a.Duplicate(h[0])
+	if len(h) == 1 {
+		return out // a mean of one is divided by 1
+	}
+	positive, negative := len(out.PositiveBuckets), len(out.NegativeBuckets)
+	k.comp = resize(k.comp, positive+negative)
+	clear(k.comp)
+	hint := out.CounterResetHint
+	var count, zero, total compensation
+	for _, x := range h[1:] {
+		hint = addedHint(hint, x.CounterResetHint)
+		out.Count = count.add(out.Count, x.Count)
+		out.ZeroCount = zero.add(out.ZeroCount, x.ZeroCount)
+		out.Sum = total.add(out.Sum, x.Sum)
+		addBuckets(out.PositiveBuckets, k.comp[:positive], x.PositiveBuckets)
+		addBuckets(out.NegativeBuckets, k.comp[positive:], x.NegativeBuckets)
+	}
+	out.CounterResetHint = addedHint(hint, h[0].CounterResetHint)
+	n := 1.0
+	if k.avg {
+		n = float64(len(h))
+	}
+	ok := part(&out.Count, float64(count), n) && part(&out.ZeroCount, float64(zero), n) && part(&out.Sum, float64(total), n)
+	for i := range out.PositiveBuckets {
+		ok = part(&out.PositiveBuckets[i], k.comp[i], n) && ok
+	}
+	for i := range out.NegativeBuckets {
+		ok = part(&out.NegativeBuckets[i], k.comp[positive+i], n) && ok
+	}
+	if !ok {
+		return nil
+	}
+	return out
+}
+
+// compensation is the error of a sum so far.
+type compensation float64
+
+func (c *compensation) add(s, v float64) float64 {
+	t := s + v
+	d := t - s
+	*c += compensation((s - (t - d)) + (v - d))
+	return t
+}
+
+// addBuckets adds v to compensated sums.
+func addBuckets(s, comp, v []float64) {
+	comp, v = comp[:len(s)], v[:len(s)]
+	for i, x := range v {
+		t := s[i] + x
+		d := t - s[i]
+		comp[i] += (s[i] - (t - d)) + (x - d)
+		s[i] = t
+	}
+}
+
+// part makes the n'th part of a compensated sum in place and tells whether it is finite.
+func part(s *float64, comp, n float64) bool {
+	*s = *s/n + comp/n
+	return finite(*s)
+}
+
+// addedHint is the hint of the sum of two histograms, as FloatHistogram.Add sets it.
+func addedHint(h, other histogram.CounterResetHint) histogram.CounterResetHint {
+	switch {
+	case h == other:
+		return h
+	case h == histogram.GaugeType || other == histogram.GaugeType:
+		return histogram.GaugeType
+	default:
+		return histogram.UnknownCounterReset
+	}
 }
 
 // sumHistograms is the compensated sum; reconciled tells that custom bucket bounds had to be made to match.
