@@ -67,12 +67,12 @@ const (
 	fieldBytes = 24
 )
 
-// Decode appends the samples of a chunk to t (milliseconds), h and, if wantST is set, their start timestamps to st, up to
-// and without the first sample later than maxT, and returns the extended slices. Without wantST, st is returned as
+// Decode appends the samples of a chunk to t (milliseconds), h and, if wantST is set, their start timestamps to st, without
+// those before minT and up to and without the first sample later than maxT, and returns the extended slices. Without wantST, st is returned as
 // it is. With ErrUseIterator nothing is appended. chunk is only read.
 //
 // Histograms have the reset hints, layouts and values that the chunk's iterator gives them.
-func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []*histogram.FloatHistogram, st []int64, wantST bool, maxT int64) ([]int64, []*histogram.FloatHistogram, []int64, error) {
+func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []*histogram.FloatHistogram, st []int64, wantST bool, minT, maxT int64) ([]int64, []*histogram.FloatHistogram, []int64, error) {
 	if len(chunk) < histogramHeaderBytes {
 		return t, h, st, ErrUseIterator
 	}
@@ -142,9 +142,10 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 				return t[:had], h[:hadH], st[:hadST], ErrUseIterator
 			case float:
 				r.floats(d.floats[countFields:], values[:buckets], i == 0)
+			case i == 0:
+				r.firstBuckets(d.ints)
 			default:
-				r.buckets(d.ints[:positive], values[:positive], i == 0)
-				r.buckets(d.ints[positive:], values[positive:buckets], i == 0)
+				r.moveBuckets(d.ints)
 			}
 		}
 		if withST {
@@ -156,6 +157,10 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 		if ts > maxT {
 			break
 		}
+		if ts < minT {
+			hint = next
+			continue
+		}
 		out := &structs[i]
 		if value.IsStaleNaN(sum) {
 			*out = histogram.FloatHistogram{Sum: sum}
@@ -163,6 +168,10 @@ func (d *Histograms) Decode(enc chunkenc.Encoding, chunk []byte, t []int64, h []
 			*out = layout
 			out.CounterResetHint = hint
 			out.Count, out.ZeroCount, out.Sum = cnt, zcnt, sum
+			if !float {
+				absolute(d.ints[:positive], values[:positive])
+				absolute(d.ints[positive:], values[positive:buckets])
+			}
 			out.PositiveBuckets = part(values, 0, positive)
 			out.NegativeBuckets = part(values, positive, buckets)
 			values = values[buckets:]
@@ -325,34 +334,43 @@ func (r *fieldReader) floats(state []xorState, values []float64, first bool) {
 	}
 }
 
-// buckets reads one sample's changes of the buckets of one side and gives their values.
-func (r *fieldReader) buckets(state []bucketState, values []float64, first bool) {
+// firstBuckets reads the first sample's buckets of one side.
+func (r *fieldReader) firstBuckets(state []bucketState) {
+	for i := range state {
+		state[i].value = r.varbit()
+	}
+}
+
+// absolute gives the values of the buckets of one side.
+func absolute(state []bucketState, values []float64) {
 	values = values[:len(state)]
 	var current int64
-	if first {
-		for i := range state {
-			state[i].value = r.varbit()
-			current += state[i].value
-			values[i] = float64(current)
-		}
-		return
-	}
 	for i := range state {
-		s := &state[i]
-		w := r.load(r.p)
-		switch {
-		case int64(w) >= 0:
-			r.p++
-		case w>>62 == 0b10:
-			s.delta += signed(w<<2, 3)
-			r.p += 5
-		default:
-			s.delta += r.varbit()
-		}
-		s.value += s.delta
-		current += s.value
+		current += state[i].value
 		values[i] = float64(current)
 	}
+}
+
+// moveBuckets reads one sample's changes of the buckets of one side. It is varbit in a loop, with the position in a register.
+func (r *fieldReader) moveBuckets(state []bucketState) {
+	p := r.p
+	for i := range state {
+		s := &state[i]
+		w := r.load(p)
+		if int64(w) >= 0 {
+			p++
+		} else if ones := uint(bits.LeadingZeros64(^w)); ones < 7 {
+			n := uint(stDiffBits[ones])
+			p += ones + 1 + n
+			s.delta += signed(w<<(ones+1), n)
+		} else {
+			r.p = p
+			s.delta += r.varbit()
+			p = r.p
+		}
+		s.value += s.delta
+	}
+	r.p = p
 }
 
 // layout reads what all histograms of the chunk have in common, and gives the numbers of their buckets.

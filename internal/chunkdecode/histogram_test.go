@@ -50,13 +50,14 @@ func iterateHistograms(enc chunkenc.Encoding, chunk []byte, maxT int64) (out []h
 }
 
 // checkHistograms holds the decoder to the iterator, which must not panic on the chunk.
-func checkHistograms(tb testing.TB, d *Histograms, enc chunkenc.Encoding, chunk []byte, maxT int64) {
+func checkHistograms(tb testing.TB, d *Histograms, enc chunkenc.Encoding, chunk []byte, minT, maxT int64) {
 	want, wantErr := iterateHistograms(enc, chunk, maxT)
+	want = slices.DeleteFunc(want, func(s histogramSample) bool { return s.t < minT })
 	before := slices.Clone(chunk)
 	for _, wantST := range []bool{true, false} {
 		d.Reset(true)
 		keep := &histogram.FloatHistogram{}
-		t, h, st, err := d.Decode(enc, chunk, []int64{-1}, []*histogram.FloatHistogram{keep}, []int64{-3}, wantST, maxT)
+		t, h, st, err := d.Decode(enc, chunk, []int64{-1}, []*histogram.FloatHistogram{keep}, []int64{-3}, wantST, minT, maxT)
 		require.True(tb, bytes.Equal(before, chunk), "chunk was written to")
 		require.True(tb, t[0] == -1 && h[0] == keep && st[0] == -3)
 		if err != nil {
@@ -171,9 +172,10 @@ func TestHistograms(t *testing.T) {
 		for _, enc := range histogramEncodings {
 			chunk := randomHistogramChunk(t, r, enc, 1+r.IntN(150))
 			for _, maxT := range []int64{math.MaxInt64, 0, 1600000000000 + r.Int64N(2e6)} {
-				checkHistograms(t, &d, enc, chunk, maxT)
+				checkHistograms(t, &d, enc, chunk, math.MinInt64, maxT)
+				checkHistograms(t, &d, enc, chunk, 1600000000000+r.Int64N(2e6), maxT)
 			}
-			_, _, _, err := d.Decode(enc, chunk, nil, nil, nil, false, math.MaxInt64)
+			_, _, _, err := d.Decode(enc, chunk, nil, nil, nil, false, math.MinInt64, math.MaxInt64)
 			require.NoError(t, err, "a good chunk is decoded")
 		}
 	}
@@ -185,7 +187,7 @@ func TestHistogramsOfDamagedChunks(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		for _, enc := range histogramEncodings {
 			chunk := randomHistogramChunk(t, r, enc, 1+r.IntN(40))
-			_, _, _, err := d.Decode(enc, chunk[:r.IntN(len(chunk))], nil, nil, nil, true, math.MaxInt64)
+			_, _, _, err := d.Decode(enc, chunk[:r.IntN(len(chunk))], nil, nil, nil, true, math.MinInt64, math.MaxInt64)
 			if err != nil {
 				require.ErrorIs(t, err, ErrUseIterator)
 			}
@@ -193,7 +195,7 @@ func TestHistogramsOfDamagedChunks(t *testing.T) {
 				damaged := slices.Clone(chunk)
 				damaged[r.IntN(len(damaged))] ^= 1 << r.IntN(8)
 				d.Reset(false)
-				_, _, _, err := d.Decode(enc, damaged, nil, nil, nil, true, math.MaxInt64)
+				_, _, _, err := d.Decode(enc, damaged, nil, nil, nil, true, math.MinInt64, math.MaxInt64)
 				if err != nil {
 					require.ErrorIs(t, err, ErrUseIterator)
 				}
@@ -214,8 +216,8 @@ func FuzzHistograms(f *testing.F) {
 		var d Histograms
 		// Of arbitrary bytes the iterator may make more buckets than there is memory for, or panic: the decoder
 		// must not, and where it gives samples they are the iterator's.
-		if _, _, _, err := d.Decode(enc, chunk, nil, nil, nil, true, maxT); err == nil {
-			checkHistograms(t, &d, enc, chunk, maxT)
+		if _, _, _, err := d.Decode(enc, chunk, nil, nil, nil, true, math.MinInt64, maxT); err == nil {
+			checkHistograms(t, &d, enc, chunk, math.MinInt64, maxT)
 		}
 	})
 }
@@ -226,7 +228,7 @@ func TestHistogramAllocations(t *testing.T) {
 	ts, hs := make([]int64, 0, 200), make([]*histogram.FloatHistogram, 0, 200)
 	allocs := testing.AllocsPerRun(100, func() {
 		d.Reset(false)
-		_, _, _, _ = d.Decode(chunkenc.EncHistogram, chunk, ts, hs, nil, false, math.MaxInt64)
+		_, _, _, _ = d.Decode(chunkenc.EncHistogram, chunk, ts, hs, nil, false, math.MinInt64, math.MaxInt64)
 	})
 	// Spans and custom values, which are never used again.
 	require.LessOrEqual(t, allocs, 4.0)

@@ -3,6 +3,9 @@ package scan
 import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/stride-promql/stride/operators"
 )
 
 // known are the series that a selector has found so far. It may be looked at while the selector finds more.
@@ -38,6 +41,31 @@ func (s *Selector) publish() {
 	if s.onPublish != nil {
 		s.onPublish()
 	}
+}
+
+// histogramWeight is about how many floats a histogram takes the room of.
+const histogramWeight = 16
+
+// morselSize is the number of series in a morsel of so many steps. Histograms take more room than floats: what the first series
+// has tells which of them to expect.
+func (s *Selector) morselSize(q *operators.Query, steps int) int {
+	s.weighed.Do(func() {
+		s.weight = 1
+		k := s.known()
+		if len(k.chunks) == 0 {
+			return
+		}
+		s.Storage.lock()
+		defer s.Storage.unlock()
+		if it := k.chunks[0].Iterator(nil); it.Next() && it.At().Chunk != nil {
+			switch it.At().Chunk.Encoding() {
+			case chunkenc.EncXOR, chunkenc.EncXOR2:
+			default:
+				s.weight = histogramWeight
+			}
+		}
+	})
+	return q.MorselSize(steps * s.weight)
 }
 
 // publishEvery is the number of series after which they are made known, and others get at the storage.

@@ -156,7 +156,7 @@ func (l *loader) decode(row int, lo, hi int64) error {
 		return l.decodeTogether(refs, l.overlaps[row], lo, hi)
 	}
 	for i := range refs {
-		if err := l.decodeChunk(&refs[i], hi); err != nil {
+		if err := l.decodeChunk(&refs[i], lo, hi); err != nil {
 			return err
 		}
 	}
@@ -193,13 +193,13 @@ func (l *loader) strip(h *histogram.FloatHistogram) {
 	}
 }
 
-func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
+func (l *loader) decodeChunk(ref *chunkRef, lo, hi int64) (err error) {
 	b := &l.buf
 	switch {
 	case ref.it != nil:
 		return l.iterate(ref.it, ref.it.Next(), hi)
 	case ref.histograms():
-		return l.decodeHistograms(ref, hi)
+		return l.decodeHistograms(ref, lo-1, hi) // hint looks at the one before
 	case ref.encoding == chunkenc.EncXOR:
 		b.T, b.F, err = chunkdecode.XOR(ref.bytes, b.T, b.F, hi)
 		if l.sel.StartTimestamps {
@@ -211,9 +211,9 @@ func (l *loader) decodeChunk(ref *chunkRef, hi int64) (err error) {
 	return err
 }
 
-func (l *loader) decodeHistograms(ref *chunkRef, hi int64) (err error) {
+func (l *loader) decodeHistograms(ref *chunkRef, lo, hi int64) (err error) {
 	b := &l.buf
-	b.HT, b.H, b.HST, err = l.histograms.Decode(ref.encoding, ref.bytes, b.HT, b.H, b.HST, l.sel.StartTimestamps, hi)
+	b.HT, b.H, b.HST, err = l.histograms.Decode(ref.encoding, ref.bytes, b.HT, b.H, b.HST, l.sel.StartTimestamps, lo, hi)
 	if err == nil {
 		l.lent = true
 		return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -40,7 +41,9 @@ type Selector struct {
 	announced bool
 	published known  // guarded by Storage.found
 	onPublish func() // nil, or told when more is published
-	counted   int    // series of all uses together that were accounted for
+	weighed   sync.Once
+	weight    int // see morselSize
+	counted   int // series of all uses together that were accounted for
 	schema    *operators.Schema
 	set       selected              // the unread answer, from selectAll to Bind
 	series    []storage.Series      // with a sample querier

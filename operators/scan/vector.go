@@ -81,7 +81,7 @@ func (v *Vector) Extend() error { return nil }
 
 // Open implements operators.Operator.
 func (v *Vector) Open(r operators.StepRange) error {
-	v.r, v.rows = r, v.q.MorselSize(r.Len())
+	v.r, v.rows = r, v.sel.morselSize(v.q, r.Len())
 	v.ahead.open(r)
 	return nil
 }
@@ -111,7 +111,7 @@ func (v *Vector) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, b
 	if r.Len() == 0 {
 		return 0, false
 	}
-	rows := v.q.MorselSize(r.Len())
+	rows := v.sel.morselSize(v.q, r.Len())
 	return v.ahead.read(r, rows, v.sel.known(), func(m int) (*operators.Batch, error) { return v.read(w, r, m*rows, rows) })
 }
 

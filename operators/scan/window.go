@@ -83,7 +83,7 @@ func (s *Window) Extend() error { return nil }
 
 // Open implements operators.Operator.
 func (s *Window) Open(r operators.StepRange) error {
-	s.r, s.rows = r, s.q.MorselSize(r.Len())
+	s.r, s.rows = r, s.sel.morselSize(s.q, r.Len())
 	s.ahead.open(r)
 	for _, p := range s.params {
 		p.Open(r)
@@ -117,7 +117,7 @@ func (s *Window) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, b
 	if r.Len() == 0 || len(s.params) > 0 {
 		return 0, false
 	}
-	rows := s.q.MorselSize(r.Len())
+	rows := s.sel.morselSize(s.q, r.Len())
 	return s.ahead.read(r, rows, s.sel.known(), func(m int) (*operators.Batch, error) { return s.read(w, r, m*rows, rows) })
 }
 
