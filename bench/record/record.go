@@ -2,7 +2,11 @@
 // JSON lines, first a Run, then a Cell for each query on each engine as soon as it is finished.
 package record
 
-import "time"
+import (
+	"time"
+
+	"github.com/stride-promql/stride/bench/peer"
+)
 
 // Run describes the circumstances of a run. It is the first line of a results file.
 type Run struct {
@@ -66,6 +70,8 @@ type Cell struct {
 
 	Cold *Sample  `json:"cold,omitempty"` // the first execution in a new process
 	Warm []Sample `json:"warm,omitempty"`
+	// Memory are executions of which only the memory was measured, which costs time; in Cold and Warm it is not.
+	Memory []Sample `json:"memory,omitempty"`
 
 	// Series and Points are the size of the answer.
 	Series int `json:"series"`
@@ -75,19 +81,4 @@ type Cell struct {
 }
 
 // Sample is what one execution took.
-type Sample struct {
-	Wall   time.Duration `json:"wall"`
-	User   time.Duration `json:"user"`
-	System time.Duration `json:"system"`
-	// PeakGrowth is by how much the process' peak resident memory (VmHWM, reset before) rose over its resident
-	// memory at rest, in bytes. It includes pages of the data set that were mapped in.
-	PeakGrowth int64 `json:"peak_growth"`
-	// PeakHeap is the same of the Go heap (sampled each ms), without mapped pages.
-	PeakHeap   int64  `json:"peak_heap"`
-	LiveHeap   int64  `json:"live_heap"` // after a garbage collection with the answer still held, over that before
-	Allocs     uint64 `json:"allocs"`
-	AllocBytes uint64 `json:"alloc_bytes"`
-}
-
-// CPU is the time that all cores together worked.
-func (s Sample) CPU() time.Duration { return s.User + s.System }
+type Sample = peer.Sample

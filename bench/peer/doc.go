@@ -1,2 +1,0 @@
-// Package peer is what a peer program of the benchmark harness needs.
-package peer

@@ -1,0 +1,82 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/efficientgo/core/errors"
+	"github.com/prometheus/prometheus/tsdb"
+
+	"github.com/stride-promql/stride/bench/record"
+	"github.com/stride-promql/stride/bench/suite"
+)
+
+// Data gives the directory of a data set, made now if the cache does not have it.
+func Data(ctx context.Context, cache string, d suite.Dataset, progress io.Writer) (dir string, err error) {
+	dir = filepath.Join(cache, "data", d.Name+"-"+d.Version)
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	tmp := dir + ".tmp"
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", errors.Wrap(err, "make data set")
+	}
+	if err := os.MkdirAll(tmp, 0o777); err != nil {
+		return "", errors.Wrap(err, "make data set")
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(tmp)
+		}
+	}()
+	percent := int64(-1)
+	err = d.Build(ctx, tmp, func(done, total int64) {
+		if p := done * 100 / max(total, 1); p != percent {
+			percent = p
+			fmt.Fprintf(progress, "\rmaking data set %s: %d%%", d.Name, p)
+		}
+	})
+	fmt.Fprintln(progress)
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Wrap(os.Rename(tmp, dir), "make data set")
+}
+
+// describe says what is in the directory of a data set.
+func describe(d suite.Dataset, dir string) (record.Dataset, error) {
+	out := record.Dataset{Name: d.Name, Description: d.Description, Fingerprint: d.Version}
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		out.Bytes += info.Size()
+		return nil
+	})
+	if err != nil {
+		return out, errors.Wrap(err, "look at data set")
+	}
+	db, err := tsdb.OpenDBReadOnly(dir, "", nil)
+	if err != nil {
+		return out, errors.Wrap(err, "look at data set")
+	}
+	defer db.Close() //nolint:errcheck // It was only read.
+	blocks, err := db.Blocks()
+	if err != nil {
+		return out, errors.Wrap(err, "look at data set")
+	}
+	for _, b := range blocks {
+		stats := b.Meta().Stats
+		out.Series = max(out.Series, int(stats.NumSeries))
+		out.Samples += stats.NumSamples
+	}
+	return out, nil
+}
