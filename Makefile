@@ -65,8 +65,30 @@ fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 differential: ## compare QUERIES generated queries with Prometheus, from SEED on
 	$(GO) test ./engine -run '^TestDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
 
+# The harness is a module of its own, and so are parts of it.
+BENCH = cd bench && $(GO) run ./cmd/bench
+
+bench: ## compare engines on a few telling queries (10 minutes on two cores)
+	$(BENCH) run --tier quick --time 2s
+	$(BENCH) report --results ../$(CACHE)/bench/results-quick.jsonl --out ../$(CACHE)/bench/quick.md --images ../$(CACHE)/bench/img
+
+bench-full: ## compare engines on all queries (up to 100 minutes, can be gone on with) and rewrite BENCHMARKS.md
+	$(BENCH) run --tier full --time 2s
+	$(BENCH) report --results ../$(CACHE)/bench/results-full.jsonl
+
+bench-smoke: ## run all engines on tiny data and compare their answers
+	$(BENCH) run --tier smoke --time 0s --strict --results ../$(CACHE)/bench/smoke-$$(date +%s).jsonl
+
+bench-test: ## vet and test the harness
+	cd bench/peer && $(GO) vet ./... && $(GO) test ./...
+	cd bench && $(GO) vet ./... && $(GO) test ./...
+	cd bench/peers/thanos && $(GO) vet ./...
+
+bench-micro: ## run all micro-benchmarks once
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/chunkdecode ./operators/...
+
 clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential clean
+.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential bench bench-full bench-smoke bench-test bench-micro clean

@@ -86,13 +86,7 @@ func (r *Runner) measure(ctx context.Context, d suite.Dataset, q suite.Query, di
 			return nil, err
 		}
 		c.process = p
-		workers := r.workers
-		if c.engine.OneWorker {
-			workers = 1
-		}
-		c.ask(peer.Request{Op: peer.Open, Dir: dir, Workers: workers, Query: &peer.Query{
-			Expr: q.Expr, Start: c.record.Start, End: c.record.End, Step: c.record.Step,
-		}, Timeout: r.config.Timeout})
+		c.open(dir, r)
 	}
 	active := func() []*cell {
 		return slices.DeleteFunc(slices.Clone(cells), func(c *cell) bool { return !c.ok() })
