@@ -186,6 +186,11 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, r operators.StepRa
 		seenH = int32(sort.Search(len(in.HT), func(i int) bool { return in.HT[i] > before }))
 	}
 	fresh := ok || r.From == 0 // with a fixed window only the first step reads
+	if b.HLo == nil && !s.app.Spec.Fixed {
+		if consumed, ok := s.countFloats(w, ww, r, b, seen); ok {
+			return consumed
+		}
+	}
 	ww.sizes = runningSizes(ww.sizes[:0], in.H)
 	all, allRead, consumed := int64(0), int64(0), int64(0)
 	perStep := false
@@ -229,6 +234,28 @@ func (s *Window) count(w *operators.Worker, ww *windowWorker, r operators.StepRa
 		}
 	}
 	return consumed
+}
+
+// countFloats is count where there are floats alone and no step has to be known; false where there are others.
+func (s *Window) countFloats(w *operators.Worker, ww *windowWorker, r operators.StepRange, b *window.Bounds, seen int32) (consumed int64, ok bool) {
+	for _, u := range ww.uses {
+		if c := u.Scope.Counts(w); c.PerStep || c.From > r.From {
+			return 0, false
+		}
+	}
+	total, read := int64(0), int64(0)
+	his := b.Hi[:len(b.Lo)]
+	for i, lo := range b.Lo {
+		hi := his[i]
+		total += int64(hi - lo)
+		read += int64(max(0, hi-max(lo, seen)))
+		seen = max(seen, hi)
+	}
+	for _, u := range ww.uses {
+		s.add(u.Scope.Counts(w), 0, total, read)
+		consumed += read
+	}
+	return consumed, true
 }
 
 func (s *Window) add(c *operators.Counts, step int, total, read int64) {

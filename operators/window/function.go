@@ -72,8 +72,8 @@ var functions = map[string]Function{
 	"quantile_over_time": {kernel: func() Kernel { return &quantile{} }},
 	"mad_over_time":      {kernel: func() Kernel { return &deviation{} }},
 
-	"stddev_over_time": {kernel: newRescan(stddev, 1)},
-	"stdvar_over_time": {kernel: newRescan(stdvar, 1)},
+	"stddev_over_time": {kernel: func() Kernel { return &variance{root: true} }},
+	"stdvar_over_time": {kernel: func() Kernel { return &variance{} }},
 	"integral":         {kernel: newRescan(integral, 1)},
 	"deriv":            {kernel: newRescan(deriv, 2)},
 	"predict_linear":   {kernel: func() Kernel { return &rescan{eval: predictLinear, min: 2, timed: true} }},

@@ -75,6 +75,10 @@ func (k *rate) runExtrapolated(c *Call, out operators.Column) (seen notes, err e
 		next    int // in resets: first that lies in the window
 		overlap int
 	)
+	if b.HLo == nil && !hasST {
+		k.runFloats(c, out)
+		return 0, nil
+	}
 	for i := range b.Lo {
 		lo, hi := int(b.Lo[i]), int(b.Hi[i])
 		start, end := c.Spec.rangeAt(c.Steps.From + i)

@@ -21,22 +21,30 @@ func predictLinear(w *floatWindow) float64 {
 
 // fitLine is simple linear regression by compensated sums; the intercept is the line's value at the time origin.
 func fitLine(t []int64, f []float64, origin int64) (slope, intercept float64) {
-	var sumX, cX, sumY, cY, sumXY, cXY, sumX2, cX2 float64
-	constant := true
 	f = f[:len(t)]
-	for i, ti := range t {
-		x, y := float64(ti-origin)/1e3, f[i]
-		constant = constant && (i == 0 || y == f[0])
-		sumX, cX = kahansum.Inc(x, sumX, cX)
-		sumY, cY = kahansum.Inc(y, sumY, cY)
-		sumXY, cXY = kahansum.Inc(x*y, sumXY, cXY)
-		sumX2, cX2 = kahansum.Inc(x*x, sumX2, cX2)
-	}
-	if constant {
+	if isConstant(f) {
 		if math.IsInf(f[0], 0) {
 			return math.NaN(), math.NaN()
 		}
 		return 0, f[0]
+	}
+	var sumX, cX, sumY, cY, sumXY, cXY, sumX2, cX2 float64
+	for i, ti := range t {
+		x, y := float64(ti-origin)/1e3, f[i]
+		sumX, cX = twoSum(x, sumX, cX)
+		sumY, cY = twoSum(y, sumY, cY)
+		sumXY, cXY = twoSum(float64(x*y), sumXY, cXY)
+		sumX2, cX2 = twoSum(float64(x*x), sumX2, cX2)
+	}
+	if !finite(cX) || !finite(cY) || !finite(cXY) || !finite(cX2) {
+		sumX, cX, sumY, cY, sumXY, cXY, sumX2, cX2 = 0, 0, 0, 0, 0, 0, 0, 0
+		for i, ti := range t {
+			x, y := float64(ti-origin)/1e3, f[i]
+			sumX, cX = kahansum.Inc(x, sumX, cX)
+			sumY, cY = kahansum.Inc(y, sumY, cY)
+			sumXY, cXY = kahansum.Inc(float64(x*y), sumXY, cXY)
+			sumX2, cX2 = kahansum.Inc(float64(x*x), sumX2, cX2)
+		}
 	}
 	n := float64(len(t))
 	sumX += cX
@@ -47,4 +55,21 @@ func fitLine(t []int64, f []float64, origin int64) (slope, intercept float64) {
 	variance := sumX2 - float64(sumX*sumX/n)
 	slope = covariance / variance
 	return slope, sumY/n - float64(slope*sumX/n)
+}
+
+// isConstant tells whether all values are equal.
+func isConstant(f []float64) bool {
+	for _, v := range f {
+		if v != f[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// twoSum is kahansum.Inc where all is finite: Knuth's TwoSum finds the same error without a branch. Else the compensation is not finite.
+func twoSum(v, sum, comp float64) (newSum, newComp float64) {
+	t := sum + v
+	d := t - sum
+	return t, comp + ((sum - (t - d)) + (v - d))
 }
