@@ -5,10 +5,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/efficientgo/core/errors"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	_ "gonum.org/v1/plot/vg/vgsvg" // SVG
 
@@ -24,6 +27,16 @@ var colors = map[string]color.Color{
 	run.Thanos: color.RGBA{R: 0xff, G: 0x7f, B: 0x0e, A: 0xff},
 	run.Floor:  color.RGBA{R: 0xb0, G: 0xb0, B: 0xb0, A: 0xff},
 }
+
+const fontSize = 9.5
+
+// shares are the ticks of the logarithmic scale.
+var shares = func() (ticks plot.ConstantTicks) {
+	for _, v := range []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2} {
+		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', -1, 64)})
+	}
+	return ticks
+}()
 
 // charts draws all charts into a folder.
 func (m *model) charts(folder string) ([]chart, error) {
@@ -63,6 +76,12 @@ func (m *model) byGroup(file, title string, x measure, engines []string) (bool, 
 	p.BackgroundColor = color.White
 	p.X.Label.Text = "1 = Prometheus; less is better"
 	p.Legend.Top = true
+	p.Legend.XOffs, p.Legend.Padding = -vg.Points(24), vg.Points(2)
+	// Browsers have a font of the same widths as this one; some room is left for those that have not.
+	for _, style := range []*text.Style{&p.Title.TextStyle, &p.X.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle} {
+		style.Font = font.From(font.Font{Typeface: "Liberation", Variant: "Sans"}, fontSize)
+	}
+	p.Y.Padding = vg.Points(14)
 	const width = 9
 	least := 1.0
 	all := make([]plotter.Values, len(engines))
@@ -92,7 +111,7 @@ func (m *model) byGroup(file, title string, x measure, engines []string) (bool, 
 	grid.Horizontal.Width = 0
 	p.Add(grid, &line{at: 1})
 	p.X.Scale = plot.LogScale{}
-	p.X.Tick.Marker = plot.LogTicks{Prec: -1}
+	p.X.Tick.Marker = shares
 	p.X.Min, p.X.Max = floor, 2
 	p.Y.Min, p.Y.Max = -0.7, float64(len(names))-0.3
 	labels := make([]plot.Tick, len(names))

@@ -3,6 +3,7 @@
 package report
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -144,7 +145,8 @@ func (m *model) counted() []*query {
 	return out
 }
 
-// groups are the groups of queries in the suite's order, with those queries that keep wants.
+// groups are the groups of queries in the suite's order, and then those that the suite does not have any more, with the queries
+// that keep wants.
 func (m *model) groups(keep func(*query) bool) (names []string, by map[string][]*query) {
 	by = map[string][]*query{}
 	for _, q := range m.queries {
@@ -154,6 +156,11 @@ func (m *model) groups(keep func(*query) bool) (names []string, by map[string][]
 	}
 	for _, g := range suite.Groups() {
 		if len(by[g]) > 0 {
+			names = append(names, g)
+		}
+	}
+	for _, g := range slices.Sorted(maps.Keys(by)) {
+		if !slices.Contains(names, g) {
 			names = append(names, g)
 		}
 	}

@@ -47,7 +47,8 @@ func near(a, b, tolerance float64) bool {
 	if a == b || math.IsNaN(a) && math.IsNaN(b) {
 		return true
 	}
-	return math.Abs(a-b) <= tolerance*max(math.Abs(a), math.Abs(b))
+	limit := tolerance * max(math.Abs(a), math.Abs(b))
+	return !math.IsInf(limit, 0) && math.Abs(a-b) <= limit
 }
 
 var number = regexp.MustCompile(`[-+]?(?:[0-9][0-9.]*(?:e[-+]?[0-9]+)?|Inf|NaN)`)
