@@ -84,6 +84,9 @@ bench-test: ## vet and test the harness
 	cd bench && $(GO) vet ./... && $(GO) test ./...
 	cd bench/peers/thanos && $(GO) vet ./...
 
+bench-crowd: ## run 50 heavy queries at once with a limit on memory, and fail if it does not hold
+	$(BENCH) crowd
+
 bench-micro: ## run all micro-benchmarks once
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./internal/chunkdecode ./operators/...
 
@@ -91,4 +94,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential bench bench-full bench-smoke bench-test bench-micro clean
+.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential bench bench-full bench-smoke bench-test bench-crowd bench-micro clean

@@ -118,6 +118,9 @@ func (e *Explanation) String() string {
 	return b.String()
 }
 
+// PeakBytes is, in an analysis, the most bytes that the query held at once.
+func (e *Explanation) PeakBytes() int64 { return e.peakBytes }
+
 func indent(text string) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return "  " + strings.Join(lines, "\n  ") + "\n"

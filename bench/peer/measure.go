@@ -63,9 +63,8 @@ func processorTime() (user, system time.Duration) {
 // measureMemory runs the query and measures the memory it takes.
 func measureMemory(e Engine, q Query, timeout time.Duration) (Sample, error) {
 	rest()
-	// getrusage's maximum cannot be reset, and begins with that of the parent process.
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		return Sample{}, fmt.Errorf("cannot reset the peak of resident memory: %w", err)
+	if err := ResetPeak(); err != nil {
+		return Sample{}, err
 	}
 	atRest, err := status("VmRSS")
 	if err != nil {
@@ -80,7 +79,7 @@ func measureMemory(e Engine, q Query, timeout time.Duration) (Sample, error) {
 		return Sample{}, err
 	}
 	defer r.Close()
-	top, err := status("VmHWM")
+	top, err := Peak()
 	if err != nil {
 		return Sample{}, err
 	}
@@ -89,6 +88,17 @@ func measureMemory(e Engine, q Query, timeout time.Duration) (Sample, error) {
 	runtime.KeepAlive(r)
 	return s, nil
 }
+
+// ResetPeak makes Peak begin anew. (getrusage's maximum cannot be reset, and begins with that of the parent process.)
+func ResetPeak() error {
+	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
+		return fmt.Errorf("cannot reset the peak of resident memory: %w", err)
+	}
+	return nil
+}
+
+// Peak is the most resident memory that the process had since ResetPeak, in bytes.
+func Peak() (int64, error) { return status("VmHWM") }
 
 // heapMetric is the bytes in live and not yet collected objects.
 const heapMetric = "/memory/classes/heap/objects:bytes"

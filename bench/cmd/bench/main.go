@@ -28,6 +28,7 @@ func main() {
 		{"compare", "Say what got slower or heavier between two results files. The exit status is 1 if anything did.", addCompare},
 		{"profile", "Profile one query on engines and print who spent what.", addProfile},
 		{"data", "Make data sets, and print where they are.", addData},
+		{"crowd", "Run many heavy queries at once on Stride with a limit on memory, and fail if it does not hold.", addCrowd},
 		{"list", "List data sets and queries.", addList},
 	} {
 		cmd := app.Command(c.name, c.help)
