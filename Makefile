@@ -77,12 +77,13 @@ bench-full: ## compare engines on all queries (up to 100 minutes, can be gone on
 	$(BENCH) report --results ../$(CACHE)/bench/results-full.jsonl
 
 bench-smoke: ## run all engines on tiny data and compare their answers
-	$(BENCH) run --tier smoke --time 0s --strict --results ../$(CACHE)/bench/smoke-$$(date +%s).jsonl
+	rm -f $(CACHE)/bench/smoke.jsonl
+	$(BENCH) run --tier smoke --time 0s --strict --results ../$(CACHE)/bench/smoke.jsonl
 
 bench-test: ## vet and test the harness
 	cd bench/peer && $(GO) vet ./... && $(GO) test ./...
 	cd bench && $(GO) vet ./... && $(GO) test ./...
-	cd bench/peers/thanos && $(GO) vet ./...
+	cd bench/peers/thanos && $(GO) vet ./... && $(GO) test ./...
 
 bench-crowd: ## run 50 heavy queries at once with a limit on memory, and fail if it does not hold
 	$(BENCH) crowd

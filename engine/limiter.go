@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -13,23 +14,21 @@ import (
 // query; see docs/embedding.md for how that relates to the memory of the process.
 //
 // A query waits, first come, first served, until some memory is free, selects its series, and waits again until what it is
-// then expected to need is free; it goes on with less when no other query runs, cut into step ranges that fit. One that finds no memory while it runs waits until another one ends. When all of
-// them wait, the last one goes on with half its steps, and fails with a *LimitError only when a single step does not fit. A result counts until its query is closed.
+// then expected to need is free; it goes on with less when no other query runs, cut into step ranges that fit. One that finds no
+// memory while it runs gives back what it can and waits for more than it had. If no other query runs it goes on with half its steps
+// instead, and fails with a *LimitError only when a single step does not fit. A result counts until its query is closed.
 type Limiter struct {
 	max int64
 
 	mu      sync.Mutex
 	used    int64 // by shares, each the larger of what it holds and what it was granted
 	running int   // shares with a grant
-	stalled int   // of these, ones that wait for more
 	queue   []*share
-	ended   chan struct{} // closed, and made anew, when a query has ended
+	garbage int64 // bytes given back since the last collection
 }
 
 // NewLimiter lets queries hold bytes, which must be more than 0, together.
-func NewLimiter(bytes int64) *Limiter {
-	return &Limiter{max: max(1, bytes), ended: make(chan struct{})}
-}
+func NewLimiter(bytes int64) *Limiter { return &Limiter{max: max(1, bytes)} }
 
 // Limit is the number of bytes that queries may hold together.
 func (l *Limiter) Limit() int64 { return l.max }
@@ -61,6 +60,7 @@ func (e *LimitError) Is(target error) bool { return target == operators.ErrShort
 type share struct {
 	l       *Limiter
 	held    int64
+	short   int64 // what it held when it found no more
 	granted int64
 	admit   chan struct{} // closed when it is granted what it asked for
 	asked   int64
@@ -82,9 +82,11 @@ func (s *share) Grow(n int64) error {
 	s.held += n
 	l.used += s.counts() - before
 	if n > 0 && s.held > s.granted && l.used > l.max {
+		s.short = max(s.short, s.held)
 		return &LimitError{Limit: l.max, Held: s.held, Used: l.used}
 	}
 	if n < 0 {
+		l.garbage -= n
 		l.admitNext()
 	}
 	return nil
@@ -94,24 +96,15 @@ func (s *share) Grow(n int64) error {
 func (s *share) Wait(ctx context.Context) bool {
 	l := s.l
 	l.mu.Lock()
-	if l.running-l.stalled <= 1 {
-		l.mu.Unlock()
-		return false
-	}
-	l.stalled++
-	ended := l.ended
+	// A quarter more than what was too little.
+	need := s.short + s.short/4
+	alone := l.running <= 1
 	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		l.stalled--
-		l.mu.Unlock()
-	}()
-	select {
-	case <-ended:
-		return true
-	case <-ctx.Done():
+	if alone || need > l.max {
 		return false
 	}
+	granted, err := s.expect(ctx, need)
+	return err == nil && granted >= need
 }
 
 // begin waits until there is memory to select series with, or until no other query runs.
@@ -186,8 +179,6 @@ func (s *share) finish() {
 		l.used -= s.counts() - s.held
 		s.granted = 0
 	}
-	close(l.ended)
-	l.ended = make(chan struct{})
 	l.admitNext()
 }
 
@@ -195,4 +186,20 @@ func (s *share) finish() {
 func (s *share) close() {
 	s.finish()
 	_ = s.Grow(-s.held)
+	s.l.collect()
+}
+
+// collect has garbage collected once queries have given back a part of the limit. What they held is garbage, which would lie about until
+// the heap has doubled, while others take as much anew.
+func (l *Limiter) collect() {
+	const part = 4
+	l.mu.Lock()
+	much := l.garbage > l.max/part
+	if much {
+		l.garbage = 0
+	}
+	l.mu.Unlock()
+	if much {
+		runtime.GC()
+	}
 }

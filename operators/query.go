@@ -246,8 +246,8 @@ func (q *Query) Grow(n int64) error {
 type Memory interface {
 	// Grow takes n bytes, or gives them back when negative. With an error, an ErrShortOfMemory, they are taken all the same.
 	Grow(n int64) error
-	// Wait is called after such an error, when what can be given back has been. It returns true once another query has
-	// ended, so that there may be enough, and false, at once, if none will before this one goes on.
+	// Wait is called after such an error, when what can be given back has been. It returns true once there is more than there
+	// was then, and false, at once, if there will not be before this query goes on.
 	Wait(ctx context.Context) bool
 }
 

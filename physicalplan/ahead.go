@@ -2,6 +2,7 @@ package physicalplan
 
 import (
 	"sync"
+	"time"
 
 	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/operators/scan"
@@ -106,13 +107,18 @@ func (a *lookahead) work() {
 	defer func() { _ = recover() }()
 	w := &operators.Worker{ID: 1, Poison: a.plan.opts.Poison}
 	left := int64(aheadBytes)
+	if b := a.plan.query.MemoryBudget; b > 0 {
+		left = min(left, b/8) // it is not accounted for
+	}
 	for leaves := a.next(); leaves != nil; leaves = a.next() {
 		for _, n := range leaves {
 			for left > 0 && !a.isOver() {
+				start := time.Now()
 				bytes, ok := n.op.(scan.Ahead).ReadAhead(w, n.open)
 				if !ok {
 					break
 				}
+				n.stats.add(time.Since(start), nil)
 				left -= bytes
 			}
 		}

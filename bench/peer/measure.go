@@ -33,10 +33,9 @@ func rest() {
 }
 
 // measureTime runs the query and measures how long it takes, in time and processor time, and what it allocates. It begins
-// with the collector's work done, and otherwise as a server that has answered such queries before: with its pools, and
-// with memory that it has got from the system.
+// with the collector's work done, which serve sees to after each request, and otherwise as a server that has answered such
+// queries before: with its pools, and with memory that it has got from the system.
 func measureTime(e Engine, q Query, timeout time.Duration) (Sample, Result, error) {
-	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	u0, s0 := processorTime()

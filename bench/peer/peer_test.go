@@ -5,15 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 )
 
 // fake answers with the number of its execution, fails for "bad", panics for "panic" and never ends for "slow".
-type fake struct{ runs int }
+type fake struct{ runs, closed int }
 
 func (*fake) Open(dir string, _ int) error {
 	if dir == "" {
@@ -21,7 +23,10 @@ func (*fake) Open(dir string, _ int) error {
 	}
 	return nil
 }
-func (*fake) Close() error { return nil }
+func (f *fake) Close() error {
+	f.closed++
+	return nil
+}
 func (f *fake) Execute(ctx context.Context, q Query) (Result, error) {
 	switch q.Expr {
 	case "bad":
@@ -91,6 +96,55 @@ func TestServe(t *testing.T) {
 	}
 	if !strings.Contains(got[5].Error, "unknown operation") {
 		t.Error(got[5].Error)
+	}
+}
+
+// TestClosed: the data is let go of once, also when the harness has gone, and not when it was never opened.
+func TestClosed(t *testing.T) {
+	open := `{"op":"open","dir":"d","query":{"expr":"good"}}` + "\n"
+	for in, want := range map[string]int{
+		open: 1, open + `{"op":"close"}` + "\n": 1, `{"op":"close"}` + "\n": 0, `{"op":"open","query":{}}` + "\n": 0, "": 0,
+	} {
+		e := &fake{}
+		if err := serve(e, strings.NewReader(in), &bytes.Buffer{}); err != nil || e.closed != want {
+			t.Errorf("%q: closed %d times instead of %d, %v", in, e.closed, want, err)
+		}
+	}
+}
+
+func TestAnswerFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "answer")
+	want := &Answer{Series: []Series{
+		{Labels: `{a="1"}`, T: []int64{-1, 2}, F: []float64{0.1, math.Inf(-1)}},
+		{Labels: `{}`, T: []int64{3}, F: []float64{4}, HT: []int64{5}, H: []string{"count:1 sum:2"}},
+		{Labels: `{b="ü\n"}`},
+	}}
+	if err := WriteAnswer(file, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ReadAnswer(file)
+	if err != nil || !reflect.DeepEqual(want, got) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range whole {
+		if err := os.WriteFile(file, whole[:n], 0o666); err != nil {
+			t.Fatal(err)
+		}
+		a, err := ReadAnswer(file)
+		if err == nil && len(a.Series) == len(want.Series) {
+			t.Errorf("the first %d of %d bytes were taken for the whole", n, len(whole))
+		}
+	}
+	// A number of floats that cannot be.
+	if err := os.WriteFile(file, append(make([]byte, 8), 255, 255, 255, 255, 255, 255, 255, 255), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadAnswer(file); !errors.Is(err, errShort) {
+		t.Error(err)
 	}
 }
 

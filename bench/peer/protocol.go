@@ -1,6 +1,7 @@
 // Package peer is what a peer program of the benchmark harness needs: a program that runs one query on one engine whenever it is
 // told to, and says what that took. The harness starts a process for each engine and query and speaks JSON lines with it:
-// a Request on the program's standard input, a Response on its standard output, in turn. Standard error is for people.
+// a Request on the program's standard input, a Response on its standard output, in turn. Between the two the program works,
+// before and after it is idle. Standard error is for people. What the program leaves in os.TempDir, the harness removes.
 //
 // The package uses the standard library alone, so that programs with any dependencies can share it. A program is this:
 //

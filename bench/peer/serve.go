@@ -32,12 +32,19 @@ func serve(e Engine, in io.Reader, out io.Writer) error {
 		if err := json.Unmarshal(lines.Bytes(), &req); err != nil {
 			return fmt.Errorf("request %q: %w", lines.Text(), err)
 		}
-		if err := enc.Encode(s.answer(req)); err != nil {
+		resp := s.answer(req)
+		// Nothing is left to do for the collector while it is another program's turn, nor in the next execution.
+		runtime.GC()
+		if err := enc.Encode(resp); err != nil {
 			return err
 		}
 		if req.Op == Close {
 			return nil
 		}
+	}
+	// The harness has gone without a word.
+	if s.open {
+		return errors.Join(lines.Err(), e.Close())
 	}
 	return lines.Err()
 }
@@ -74,8 +81,11 @@ func (s *session) do(req Request, resp *Response) error {
 		if req.Workers > 0 {
 			runtime.GOMAXPROCS(req.Workers)
 		}
+		if err := s.engine.Open(req.Dir, max(1, req.Workers)); err != nil {
+			return err
+		}
 		s.query, s.open = *req.Query, true
-		return s.engine.Open(req.Dir, max(1, req.Workers))
+		return nil
 	case Check:
 		return s.check(req)
 	case Run:
@@ -96,10 +106,11 @@ func (s *session) do(req Request, resp *Response) error {
 	case Profile:
 		return profile(s.engine, s.query, req.File, req.Duration, req.Timeout, req.Trace)
 	case Close:
-		if s.open {
-			return s.engine.Close()
+		if !s.open {
+			return nil
 		}
-		return nil
+		s.open = false
+		return s.engine.Close()
 	}
 	return fmt.Errorf("unknown operation %q", req.Op)
 }

@@ -67,6 +67,8 @@ type Cell struct {
 	Engine string `json:"engine"`
 	Status Status `json:"status"`
 	Reason string `json:"reason,omitempty"` // why it is not OK
+	// NotStarted says that the program could not be built or started, or not open the data: no query is to blame.
+	NotStarted bool `json:"not_started,omitempty"`
 
 	Cold *Sample  `json:"cold,omitempty"` // the first execution in a new process
 	Warm []Sample `json:"warm,omitempty"`

@@ -2,13 +2,14 @@ package run
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/efficientgo/core/errors"
 
 	"github.com/stride-promql/stride/bench/peer"
 	"github.com/stride-promql/stride/bench/record"
@@ -25,10 +26,18 @@ type cell struct {
 // fail marks the cell; it takes no further part.
 func (c *cell) fail(status record.Status, reason string) {
 	if len(reason) > 500 {
-		reason = reason[:500] + "..."
+		reason = strings.ToValidUTF8(reason[:500], "") + "..."
 	}
 	c.record.Status, c.record.Reason = status, reason
-	c.process.close()
+	if c.process != nil {
+		c.process.close()
+	}
+}
+
+// notStarted marks the cell of a program that cannot run any query.
+func (c *cell) notStarted(reason string) {
+	c.record.NotStarted = true
+	c.fail(record.Failed, reason)
 }
 
 func (c *cell) ok() bool { return c.record.Status == record.OK }
@@ -37,13 +46,10 @@ func (c *cell) ok() bool { return c.record.Status == record.OK }
 func (c *cell) ask(req peer.Request) *peer.Response {
 	resp, err := c.process.ask(req)
 	switch {
+	case errors.Is(err, errLate):
+		c.fail(record.TimedOut, fmt.Sprintf("took longer than %s and did not stop: %v", req.Timeout, err))
 	case err != nil:
-		var died errDied
-		if errors.As(err, &died) && req.Timeout > 0 {
-			c.fail(record.TimedOut, fmt.Sprintf("ended after twice the %s it had, or died: %v", req.Timeout, died.err))
-		} else {
-			c.fail(record.Failed, err.Error())
-		}
+		c.fail(record.Failed, err.Error())
 	case resp.Timeout:
 		c.fail(record.TimedOut, fmt.Sprintf("took longer than %s", req.Timeout))
 	case resp.Error != "":
@@ -52,6 +58,31 @@ func (c *cell) ask(req peer.Request) *peer.Response {
 		return resp
 	}
 	return nil
+}
+
+// start starts the cell's program and has it open the data. It tells whether that worked.
+func (c *cell) start(ctx context.Context, data string, r *Runner) bool {
+	if why, missing := r.programs.missing[c.engine.Name]; missing {
+		c.notStarted(why)
+		return false
+	}
+	p, err := start(ctx, r.programs.files[c.engine.Name], r.config.Cache, r.config.CPUs)
+	if err != nil {
+		c.notStarted("start the program: " + err.Error())
+		return false
+	}
+	c.process = p
+	workers := r.workers
+	if c.engine.OneWorker {
+		workers = 1
+	}
+	opened := c.ask(peer.Request{Op: peer.Open, Dir: data, Workers: workers, Query: &peer.Query{
+		Expr: c.record.Expr, Start: c.record.Start, End: c.record.End, Step: c.record.Step,
+	}, Timeout: r.config.Timeout})
+	if opened == nil {
+		c.record.NotStarted = true
+	}
+	return opened != nil
 }
 
 // sample is what a request measured.
@@ -81,12 +112,7 @@ func (r *Runner) measure(ctx context.Context, d suite.Dataset, q suite.Query, di
 			c.record.Status, c.record.Reason = record.Unsupported, why
 			continue
 		}
-		p, err := start(r.files[c.engine.Name], r.config.CPUs)
-		if err != nil {
-			return nil, err
-		}
-		c.process = p
-		c.open(dir, r)
+		c.start(ctx, dir, r)
 	}
 	active := func() []*cell {
 		return slices.DeleteFunc(slices.Clone(cells), func(c *cell) bool { return !c.ok() })
@@ -150,7 +176,7 @@ func (r *Runner) rounds(ctx context.Context, active func() []*cell) {
 
 // check compares the answers of all engines with the reference's.
 func (r *Runner) check(cells []*cell, ties bool) error {
-	tmp, err := os.MkdirTemp(r.config.Cache, ".answers-")
+	tmp, err := os.MkdirTemp(r.config.Cache, tmpPrefix+"answers-")
 	if err != nil {
 		return err
 	}
@@ -217,6 +243,6 @@ func (r *Runner) cells(d suite.Dataset, q suite.Query) []*cell {
 func (r *Runner) key(e Engine, d suite.Dataset, c record.Cell) string {
 	return hash(strings.Join([]string{
 		r.sums[e.Name], d.Name, d.Version, c.Query, c.Expr, strings.Join(c.Tags, ","), fmt.Sprint(c.Start, c.End, c.Step, e.OneWorker),
-		fmt.Sprint(r.workers, r.config.CPUs, r.config.CellTime), r.machine.CPU, fmt.Sprint(r.machine.Cores),
+		fmt.Sprint(r.workers, r.config.CPUs, r.config.CellTime, r.config.Timeout), r.machine.CPU, fmt.Sprint(r.machine.Cores),
 	}, "\x00"))
 }

@@ -8,11 +8,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/efficientgo/core/errcapture"
 	"github.com/efficientgo/core/errors"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 
 	"github.com/stride-promql/stride/bench/record"
 	"github.com/stride-promql/stride/bench/suite"
+	"github.com/stride-promql/stride/internal/tsdbdir"
 )
 
 // Data gives the directory of a data set, made now if the cache does not have it.
@@ -35,12 +39,11 @@ func Data(ctx context.Context, cache string, d suite.Dataset, progress io.Writer
 	}()
 	percent := int64(-1)
 	err = d.Build(ctx, tmp, func(done, total int64) {
-		if p := done * 100 / max(total, 1); p != percent {
+		if p := done * 10 / max(total, 1) * 10; p != percent {
 			percent = p
-			fmt.Fprintf(progress, "\rmaking data set %s: %d%%", d.Name, p)
+			fmt.Fprintf(progress, "making data set %s: %d%%\n", d.Name, p)
 		}
 	})
-	fmt.Fprintln(progress)
 	if err != nil {
 		return "", err
 	}
@@ -64,6 +67,10 @@ func describe(d suite.Dataset, dir string) (record.Dataset, error) {
 	if err != nil {
 		return out, errors.Wrap(err, "look at data set")
 	}
+	if d.Head {
+		err := count(dir, &out)
+		return out, err
+	}
 	db, err := tsdb.OpenDBReadOnly(dir, "", nil)
 	if err != nil {
 		return out, errors.Wrap(err, "look at data set")
@@ -79,4 +86,49 @@ func describe(d suite.Dataset, dir string) (record.Dataset, error) {
 		out.Samples += stats.NumSamples
 	}
 	return out, nil
+}
+
+// count counts series and samples one by one, as the head keeps no numbers.
+func count(dir string, out *record.Dataset) (err error) {
+	db, err := tsdbdir.Open(dir)
+	if err != nil {
+		return errors.Wrap(err, "look at data set")
+	}
+	defer errcapture.Do(&err, db.Close, "close data set")
+	q, err := db.ChunkQuerier(db.MinTime(), db.MaxTime())
+	if err != nil {
+		return errors.Wrap(err, "look at data set")
+	}
+	defer errcapture.Do(&err, q.Close, "close querier")
+	set := q.Select(context.Background(), false, nil, labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".*"))
+	var it chunks.Iterator
+	for set.Next() {
+		out.Series++
+		for it = set.At().Iterator(it); it.Next(); {
+			out.Samples += uint64(it.At().Chunk.NumSamples())
+		}
+		if err := it.Err(); err != nil {
+			return errors.Wrap(err, "look at data set")
+		}
+	}
+	return errors.Wrap(set.Err(), "look at data set")
+}
+
+// readAll reads the files of a data set, so that they are in memory whichever engine comes first.
+func readAll(dir string) error {
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, f)
+		if e := f.Close(); err == nil {
+			err = e
+		}
+		return err
+	})
+	return errors.Wrap(err, "read data set")
 }

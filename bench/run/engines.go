@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"os/exec"
@@ -18,6 +19,8 @@ type Engine struct {
 	Program string
 	// OneWorker makes it use one core instead of all.
 	OneWorker bool
+	// Optional is set for a module of its own that a run does without when it cannot be built.
+	Optional bool
 	// Reference is set for the engine whose answers are right; NoAnswers for what is no engine.
 	Reference, NoAnswers bool
 	// Tolerance is by how much a value may differ, relative to the larger of the two.
@@ -40,7 +43,7 @@ const (
 func Engines() []Engine {
 	return []Engine{
 		{Name: Prometheus, Program: "peers/prometheus", Reference: true, XOR2: true, Head: true},
-		{Name: Thanos, Program: "peers/thanos", Tolerance: 1e-9},
+		{Name: Thanos, Program: "peers/thanos", Optional: true, Tolerance: 1e-9},
 		{Name: Stride, Program: "peers/stride", Tolerance: 1e-12, XOR2: true, Head: true},
 		{Name: Stride1, Program: "peers/stride", OneWorker: true, Tolerance: 1e-12, XOR2: true, Head: true},
 		{Name: Floor, Program: "peers/floor", NoAnswers: true, XOR2: true, Head: true},
@@ -59,25 +62,43 @@ func (e Engine) cannotRead(d suite.Dataset) string {
 	return ""
 }
 
-// build compiles the programs of engines into dir and gives the file of each by engine. source is the harness' own directory.
-func build(ctx context.Context, source, dir string, engines []Engine) (map[string]string, error) {
+// programs are what was built.
+type programs struct {
+	files   map[string]string // by engine
+	missing map[string]string // engine -> why it could not be built
+}
+
+// build compiles the programs of engines into dir. source is the harness' own directory.
+func build(ctx context.Context, source, dir string, engines []Engine) (programs, error) {
+	out := programs{files: map[string]string{}, missing: map[string]string{}}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, errors.Wrap(err, "make directory of programs")
+		return out, errors.Wrap(err, "make directory of programs")
 	}
-	files, built := map[string]string{}, map[string]bool{}
+	built := map[string]error{}
 	for _, e := range engines {
 		file := filepath.Join(dir, filepath.Base(e.Program))
-		files[e.Name] = file
-		if built[file] {
-			continue
+		err, known := built[file]
+		if !known {
+			err = compile(ctx, filepath.Join(source, e.Program), file)
+			built[file] = err
 		}
-		built[file] = true
-		// In its own directory, as it may be a module of its own.
-		c := exec.CommandContext(ctx, "go", "build", "-o", file, ".")
-		c.Dir = filepath.Join(source, e.Program)
-		if out, err := c.CombinedOutput(); err != nil {
-			return nil, errors.Wrapf(err, "build %s\n%s", e.Program, out)
+		switch {
+		case err == nil:
+			out.files[e.Name] = file
+		case e.Optional && ctx.Err() == nil:
+			out.missing[e.Name] = err.Error()
+		default:
+			return out, err
 		}
 	}
-	return files, nil
+	return out, nil
+}
+
+// compile builds in the program's own directory, as it may be a module of its own. Without the state of the repository in it, a
+// program stays the same when nothing that it is made of changes.
+func compile(ctx context.Context, dir, file string) error {
+	c := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", file, ".")
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	return errors.Wrapf(err, "build %s: %s", dir, bytes.TrimSpace(out))
 }

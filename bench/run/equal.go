@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -88,7 +89,22 @@ func byTime(want, got *peer.Answer, tolerance float64) string {
 			}
 		}
 	}
+	x, y := histogramsByTime(want), histogramsByTime(got)
+	if !maps.Equal(x, y) {
+		return fmt.Sprintf("other numbers of histograms: at %d times instead of %d", len(y), len(x))
+	}
 	return ""
+}
+
+// histogramsByTime are the numbers of histograms at each time. Nothing ranks histograms: which of them there are may differ.
+func histogramsByTime(a *peer.Answer) map[int64]int {
+	out := map[int64]int{}
+	for _, s := range a.Series {
+		for _, t := range s.HT {
+			out[t]++
+		}
+	}
+	return out
 }
 
 // valuesByTime are the float values at each time, sorted.

@@ -56,4 +56,7 @@ func TestDifferenceWithTies(t *testing.T) {
 	require.Empty(t, difference(want, answer(floats("{a=1}", 5, 4), floats("{a=3}", 4, 5)), 0, true), "other series with the same values")
 	require.NotEmpty(t, difference(want, answer(floats("{a=1}", 5, 5), floats("{a=2}", 4, 3)), 0, true))
 	require.NotEmpty(t, difference(want, answer(floats("{a=1}", 5, 5)), 0, true))
+	h := answer(peer.Series{Labels: "{}", HT: []int64{1}, H: []string{"count:1"}})
+	require.Empty(t, difference(h, answer(peer.Series{Labels: "{a=1}", HT: []int64{1}, H: []string{"count:2"}}), 0, true))
+	require.NotEmpty(t, difference(h, answer(), 0, true))
 }

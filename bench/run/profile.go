@@ -38,7 +38,7 @@ func (r *Runner) Profile(ctx context.Context, out string, d time.Duration, trace
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return errors.Wrap(err, "folder of profiles")
 			}
-			if err := r.profile(c, data, dir, d, traced); err != nil {
+			if err := r.profile(ctx, c, data, dir, d, traced); err != nil {
 				return errors.Wrap(err, name)
 			}
 			if err := done(name, dir); err != nil {
@@ -49,24 +49,13 @@ func (r *Runner) Profile(ctx context.Context, out string, d time.Duration, trace
 	return nil
 }
 
-func (r *Runner) profile(c *cell, data, dir string, d time.Duration, traced bool) (err error) {
-	if c.process, err = start(r.files[c.engine.Name], r.config.CPUs); err != nil {
-		return err
+func (r *Runner) profile(ctx context.Context, c *cell, data, dir string, d time.Duration, traced bool) error {
+	ready := c.start(ctx, data, r)
+	if c.process != nil {
+		defer c.process.close()
 	}
-	defer c.process.close()
-	if c.open(data, r) == nil || c.ask(peer.Request{Op: peer.Profile, File: dir, Duration: d, Trace: traced, Timeout: r.config.Timeout}) == nil {
+	if !ready || c.ask(peer.Request{Op: peer.Profile, File: dir, Duration: d, Trace: traced, Timeout: r.config.Timeout}) == nil {
 		return errors.Newf("%s: %s", c.record.Status, c.record.Reason)
 	}
 	return nil
-}
-
-// open opens the data in a cell's program.
-func (c *cell) open(data string, r *Runner) *peer.Response {
-	workers := r.workers
-	if c.engine.OneWorker {
-		workers = 1
-	}
-	return c.ask(peer.Request{Op: peer.Open, Dir: data, Workers: workers, Query: &peer.Query{
-		Expr: c.record.Expr, Start: c.record.Start, End: c.record.End, Step: c.record.Step,
-	}, Timeout: r.config.Timeout})
 }

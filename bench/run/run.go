@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/efficientgo/core/errors"
@@ -31,7 +33,6 @@ type Config struct {
 	Datasets []string       // names; empty: all
 	Queries  *regexp.Regexp // on dataset/query; nil: all
 	Tier     suite.Tier
-	OnlyTier bool // leave out the queries of lower tiers
 
 	CPUs     []int         // cores to pin programs to; empty: none
 	CellTime time.Duration // to spend on the rounds of one query, if the least number takes less
@@ -40,37 +41,55 @@ type Config struct {
 	Progress io.Writer
 }
 
-// Runner runs queries. It is made by New.
+// Runner runs queries. It is made by New, and must be closed.
 type Runner struct {
-	config  Config
-	machine record.Machine
-	workers int
-	files   map[string]string // programs
-	sums    map[string]string // of the programs
+	config   Config
+	machine  record.Machine
+	workers  int
+	programs programs
+	sums     map[string]string // of the programs
+	lock     *cacheLock
 }
 
-// New builds the programs.
-func New(ctx context.Context, c Config) (*Runner, error) {
+// New takes the cache for itself and builds the programs.
+func New(ctx context.Context, c Config) (_ *Runner, err error) {
 	r := &Runner{config: c, workers: runtime.GOMAXPROCS(0), sums: map[string]string{}}
 	if len(c.CPUs) > 0 {
+		if err := checkCores(c.CPUs); err != nil {
+			return nil, err
+		}
 		r.workers = len(c.CPUs)
 	}
+	if r.lock, err = lockCache(c.Cache); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = r.Close()
+		}
+	}()
 	r.machine = thisMachine(r.workers)
 	if r.machine.LoadAverage > 1 {
 		fmt.Fprintf(c.Progress, "warning: the machine is busy (load average %.2f): numbers will not be worth much\n", r.machine.LoadAverage)
 	}
 	fmt.Fprintln(c.Progress, "building programs")
-	var err error
-	if r.files, err = build(ctx, c.Source, filepath.Join(c.Cache, "bin"), c.Engines); err != nil {
+	if r.programs, err = build(ctx, c.Source, filepath.Join(c.Cache, "bin"), c.Engines); err != nil {
 		return nil, err
 	}
-	for name, file := range r.files {
+	for name, why := range r.programs.missing {
+		r.sums[name] = "missing"
+		fmt.Fprintf(c.Progress, "warning: engine %s takes no part: %s\n", name, why)
+	}
+	for name, file := range r.programs.files {
 		if r.sums[name], err = sum(file); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
 }
+
+// Close gives the cache free for others.
+func (r *Runner) Close() error { return r.lock.close() }
 
 // work is a query that is to be run.
 type work struct {
@@ -89,7 +108,6 @@ func (r *Runner) plan() []work {
 			switch {
 			case q.Dataset != d.Name,
 				q.Tier > r.config.Tier,
-				r.config.OnlyTier && q.Tier != r.config.Tier,
 				q.Tier == suite.Smoke && r.config.Tier != suite.Smoke,
 				r.config.Queries != nil && !r.config.Queries.MatchString(q.Dataset+"/"+q.Name):
 				continue
@@ -146,24 +164,36 @@ func (r *Runner) Run(ctx context.Context) ([]record.Cell, error) {
 }
 
 func (r *Runner) all(ctx context.Context, plan []work, dirs map[string]string, done map[string]record.Cell, out *writer) ([]record.Cell, error) {
-	var cells []record.Cell
-	begun, ran := time.Now(), 0
-	for i, w := range plan {
+	var (
+		cells []record.Cell
+		todo  []work
+	)
+	for _, w := range plan {
 		if old, ok := r.finished(w, done); ok {
 			cells = append(cells, old...)
-			continue
+		} else {
+			todo = append(todo, w)
 		}
-		left := ""
-		if ran > 0 {
-			each := time.Since(begun) / time.Duration(ran)
-			left = fmt.Sprintf(", about %s left", (each * time.Duration(len(plan)-i)).Round(time.Second))
+	}
+	if len(cells) > 0 {
+		fmt.Fprintf(r.config.Progress, "%d of %d queries were run before\n", len(plan)-len(todo), len(plan))
+	}
+	begun, warm := time.Now(), ""
+	for i, w := range todo {
+		if err := ctx.Err(); err != nil {
+			return cells, err
 		}
-		fmt.Fprintf(r.config.Progress, "%d of %d%s: %s/%s\n", i+1, len(plan), left, w.dataset.Name, w.query.Name)
+		if w.dataset.Name != warm {
+			warm = w.dataset.Name
+			if err := readAll(dirs[warm]); err != nil {
+				return cells, err
+			}
+		}
+		fmt.Fprintf(r.config.Progress, "%d of %d%s: %s/%s\n", i+1, len(todo), left(time.Since(begun), i, len(todo)), w.dataset.Name, w.query.Name)
 		measured, err := r.measure(ctx, w.dataset, w.query, dirs[w.dataset.Name])
 		if err != nil {
 			return cells, err
 		}
-		ran++
 		for _, c := range measured {
 			if c.Status != record.OK && c.Status != record.Unsupported {
 				fmt.Fprintf(r.config.Progress, "  %s: %s: %s\n", c.Engine, c.Status, c.Reason)
@@ -175,6 +205,14 @@ func (r *Runner) all(ctx context.Context, plan []work, dirs map[string]string, d
 		cells = append(cells, measured...)
 	}
 	return cells, nil
+}
+
+// left estimates the time that is left after the first done of all.
+func left(spent time.Duration, done, all int) string {
+	if done == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", about %s left", (spent / time.Duration(done) * time.Duration(all-done)).Round(time.Second))
 }
 
 // finished gives the cells of a query if all engines have one with the key that it would get now: engines are compared
@@ -191,10 +229,16 @@ func (r *Runner) finished(w work, done map[string]record.Cell) ([]record.Cell, b
 	return out, true
 }
 
-// versions are those of the modules that the engines are built from.
+// versions are those of the modules that the engines are built from, and of the tree.
 func (r *Runner) versions() map[string]string {
 	out := map[string]string{"go": runtime.Version()}
-	for name, file := range r.files {
+	git := exec.Command("git", "describe", "--always", "--dirty")
+	git.Dir = r.config.Source
+	// Without git there is a run all the same.
+	if commit, err := git.Output(); err == nil {
+		out["commit"] = strings.TrimSpace(string(commit))
+	}
+	for name, file := range r.programs.files {
 		info, err := buildinfo.ReadFile(file)
 		if err != nil {
 			continue

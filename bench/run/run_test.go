@@ -28,12 +28,21 @@ func TestRun(t *testing.T) {
 			c.Engines = append(c.Engines, e)
 		}
 	}
+	c.Engines = append(c.Engines, Engine{Name: "gone", Program: "peers/gone", Optional: true})
 	r, err := New(context.Background(), c)
 	require.NoError(t, err)
+	defer func() { require.NoError(t, r.Close()) }()
+	require.Contains(t, progress.String(), "warning: engine gone takes no part")
 	cells, err := r.Run(context.Background())
 	require.NoError(t, err, progress.String())
 	require.Len(t, cells, 2*len(c.Engines))
 	for _, x := range cells {
+		if x.Engine == "gone" {
+			require.Equal(t, record.Failed, x.Status)
+			require.True(t, x.NotStarted)
+			require.Contains(t, x.Reason, "build")
+			continue
+		}
 		require.Equal(t, record.OK, x.Status, "%s on %s: %s", x.Query, x.Engine, x.Reason)
 		require.NotNil(t, x.Cold)
 		require.GreaterOrEqual(t, len(x.Warm), minRounds)
@@ -50,6 +59,39 @@ func TestRun(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, again, len(cells))
 	require.NotContains(t, progress.String(), "small/", "finished cells are not run again")
+	require.Contains(t, progress.String(), "2 of 2 queries were run before")
+
+	r.config.Timeout++
+	require.NotEqual(t, cells[0].Key, r.cells(r.plan()[0].dataset, r.plan()[0].query)[0].record.Key, "other settings are another cell")
+}
+
+// TestBuildFails: without an engine of its own module there is no run.
+func TestBuildFails(t *testing.T) {
+	_, err := New(context.Background(), Config{Source: "..", Cache: t.TempDir(), Engines: []Engine{{Name: "gone", Program: "peers/gone"}}, Progress: &bytes.Buffer{}})
+	require.ErrorContains(t, err, "peers/gone")
+}
+
+func TestLeft(t *testing.T) {
+	require.Empty(t, left(time.Second, 0, 5))
+	require.Equal(t, ", about 6s left", left(4*time.Second, 2, 5))
+}
+
+// TestDescribe: counting, as for a head, gives what blocks say of themselves.
+func TestDescribe(t *testing.T) {
+	for _, d := range suite.Datasets() {
+		if d.Name != suite.SmokeDataset {
+			continue
+		}
+		dir := t.TempDir()
+		require.NoError(t, d.Build(context.Background(), dir, nil))
+		blocks, err := describe(d, dir)
+		require.NoError(t, err)
+		d.Head = true
+		counted, err := describe(d, dir)
+		require.NoError(t, err)
+		require.Positive(t, counted.Samples)
+		require.Equal(t, blocks.Samples, counted.Samples)
+	}
 }
 
 // TestCannotRead: engines are not asked to read what they cannot.

@@ -26,6 +26,7 @@ func addProfile(cmd *kingpin.CmdClause) func(context.Context) error {
 		if err != nil {
 			return err
 		}
+		defer r.Close() //nolint:errcheck // The lock goes with the process, at the latest.
 		return r.Profile(ctx, *out, *duration, *traced, func(name, dir string) error { return show(name, dir, *traced) })
 	}
 }

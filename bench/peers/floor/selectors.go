@@ -72,7 +72,7 @@ func times(v *parser.VectorSelector, path []parser.Node, start, end time.Time) (
 			if n.Timestamp != nil {
 				from, to = time.UnixMilli(*n.Timestamp), time.UnixMilli(*n.Timestamp)
 			}
-			from, to = from.Add(-n.Offset-n.Range), to.Add(-n.Offset)
+			from, to = from.Add(-n.OriginalOffset-n.Range), to.Add(-n.OriginalOffset)
 		case *parser.MatrixSelector:
 			width = n.Range
 		}
@@ -83,7 +83,7 @@ func times(v *parser.VectorSelector, path []parser.Node, start, end time.Time) (
 	if v.Anchored || v.Smoothed {
 		width += lookback
 	}
-	from, to = from.Add(-v.Offset-width), to.Add(-v.Offset)
+	from, to = from.Add(-v.OriginalOffset-width), to.Add(-v.OriginalOffset)
 	if v.Smoothed {
 		to = to.Add(lookback)
 	}

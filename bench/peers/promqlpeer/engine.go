@@ -13,12 +13,13 @@ import (
 // Options are what the engines that are compared have in common.
 func Options() promql.EngineOpts {
 	return promql.EngineOpts{
-		MaxSamples:           1 << 40, // none is in the way
-		Timeout:              time.Hour,
-		LookbackDelta:        5 * time.Minute,
-		EnableAtModifier:     true,
-		EnableNegativeOffset: true,
-		Parser:               Parser(),
+		MaxSamples:               1 << 40, // none is in the way
+		Timeout:                  time.Hour,
+		LookbackDelta:            5 * time.Minute,
+		EnableAtModifier:         true,
+		EnableNegativeOffset:     true,
+		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
+		Parser:                   Parser(),
 	}
 }
 

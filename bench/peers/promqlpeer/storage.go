@@ -11,8 +11,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 )
 
-// Storage is a data set opened as a server would have it. It works on a copy in which blocks are hard links, because a TSDB
-// writes to its directory.
+// Storage is a data set opened as a server would have it. It works on a copy in which files of blocks are links,
+// because a TSDB writes to its directory.
 type Storage struct {
 	*tsdb.DB
 	copied string
@@ -20,7 +20,10 @@ type Storage struct {
 
 // OpenStorage opens the data directory dir, which is not written to.
 func OpenStorage(dir string) (_ *Storage, err error) {
-	copied, err := os.MkdirTemp(filepath.Dir(dir), ".open-")
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, errors.Wrap(err, "copy data set")
+	}
+	copied, err := os.MkdirTemp("", "tsdb-")
 	if err != nil {
 		return nil, errors.Wrap(err, "copy data set")
 	}
@@ -75,6 +78,6 @@ func link(src, dst string) error {
 			}
 			return os.WriteFile(to, b, 0o666)
 		}
-		return os.Link(path, to)
+		return os.Symlink(path, to)
 	})
 }

@@ -12,10 +12,13 @@ import (
 	"github.com/stride-promql/stride/bench/peer"
 )
 
-func main() {
+func init() {
+	// All of the language that the engine knows. Of anchored and smoothed selectors it would make plain ones.
 	parser.EnableExperimentalFunctions = true
-	peer.Serve(&thanos{})
+	parser.ExperimentalDurationExpr = true
 }
+
+func main() { peer.Serve(&thanos{}) }
 
 // thanos implements peer.Engine.
 type thanos struct {
@@ -23,15 +26,17 @@ type thanos struct {
 	storage *view
 }
 
-// Open implements peer.Engine. Options are the engine's defaults, with which Thanos runs it; it goes by GOMAXPROCS.
+// Open implements peer.Engine. Options are the engine's defaults, optimizers among them, with which Thanos runs it, and the limits
+// of the other peers; it goes by GOMAXPROCS. What it does not support is an error: nothing falls back to Prometheus' engine.
 func (e *thanos) Open(dir string, _ int) (err error) {
 	e.engine = engine.New(engine.Opts{
 		EngineOpts: promql.EngineOpts{
-			MaxSamples:           1 << 40,
-			Timeout:              time.Hour,
-			LookbackDelta:        5 * time.Minute,
-			EnableAtModifier:     true,
-			EnableNegativeOffset: true,
+			MaxSamples:               1 << 40,
+			Timeout:                  time.Hour,
+			LookbackDelta:            5 * time.Minute,
+			EnableAtModifier:         true,
+			EnableNegativeOffset:     true,
+			NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
 		},
 	})
 	e.storage, err = openView(dir)
