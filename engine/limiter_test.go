@@ -202,3 +202,21 @@ func TestLimiterQueue(t *testing.T) {
 	used, _ = o.Limiter.Used()
 	require.Zero(t, used)
 }
+
+// TestLimiterCutsNothing: queries that fit easily run all their steps at once. A wrong estimate once made a range of every step.
+func TestLimiterCutsNothing(t *testing.T) {
+	st := promqltest.LoadedStorage(t, memoryData)
+	o := memoryOpts()
+	o.Limiter = engine.NewLimiter(64 << 20)
+	for _, query := range append([]string{`count(wide and on (pod) native)`, `max(sum by (pod) (rate(wide[1m])))`}, memoryQueries...) {
+		q := &capture{QueryEngine: engine.New(o)}
+		out := difftest.Case{Query: query, Times: difftest.Times{Start: 0, End: 6_000_000, Step: 1000}}.Run(context.Background(), q, st)
+		require.NoError(t, out.Err, query)
+		b, err := q.last.(engine.ExplainableQuery).Analyze().MarshalJSON()
+		require.NoError(t, err)
+		var m measured
+		require.NoError(t, json.Unmarshal(b, &m))
+		require.Equal(t, 1, m.Analysis.Ranges, query)
+		out.Close()
+	}
+}

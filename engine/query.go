@@ -278,7 +278,8 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	}
 	finishPreparing()
 	if q.memory != nil {
-		granted, err := q.memory.expect(ctx, plan.Need())
+		need := plan.Need()
+		granted, err := q.memory.expect(ctx, need+need/8) // it is an estimate
 		if err != nil {
 			return nil, nil, operators.ContextError(ctx, envMemory)
 		}

@@ -30,9 +30,14 @@ func (p *Plan) fit(steps int) int {
 		return steps
 	}
 	free -= p.resultBytes()
-	// One step is run in any case.
-	return max(1, sort.Search(steps, func(i int) bool { return p.stateBytes(i+1) > free }))
+	fits := sort.Search(steps, func(i int) bool { return p.stateBytes(i+1) > free })
+	// An estimate that is too high must not make thousands of ranges, each of which reads its samples anew, where halving one that does
+	// not fit costs little.
+	return max(fits, (steps+mostRanges-1)/mostRanges)
 }
+
+// mostRanges is the most ranges that an estimate cuts the steps into. Halving may make more.
+const mostRanges = 16
 
 // free is how many bytes the plan may still take, less than 0 if there is no limit.
 func (p *Plan) free() int64 {

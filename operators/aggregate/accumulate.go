@@ -104,7 +104,10 @@ func (a *Accumulate) StateBytes(steps int) int64 {
 }
 
 // OutputSeries implements operators.Sized.
-func (a *Accumulate) OutputSeries() int { return a.groups.grouping.len() }
+func (a *Accumulate) OutputSeries() int {
+	a.groups.grouping.extend()
+	return a.groups.grouping.len()
+}
 
 // Close gives back all state.
 func (a *Accumulate) Close() {

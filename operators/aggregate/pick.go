@@ -189,7 +189,10 @@ func (o *Pick) StateBytes(steps int) int64 {
 }
 
 // OutputSeries implements operators.Sized: often few series are picked at any step.
-func (o *Pick) OutputSeries() int { return o.grouping.len() }
+func (o *Pick) OutputSeries() int {
+	o.grouping.extend()
+	return o.grouping.len()
+}
 
 func (o *Pick) grow(bytes int64) error {
 	o.bytes.Add(bytes)

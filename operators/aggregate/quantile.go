@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/stride-promql/stride/internal/bitmap"
 	"github.com/stride-promql/stride/operators"
 )
 
@@ -100,6 +101,17 @@ func (o *Quantile) Open(r operators.StepRange) error {
 
 // Extend resolves the groups of new series.
 func (o *Quantile) Extend() error { return o.groups.extend(0) }
+
+// StateBytes implements operators.Sized: a column for each input series.
+func (o *Quantile) StateBytes(steps int) int64 {
+	return int64(o.groups.in.Len())*int64(8*steps+8*bitmap.Words(steps)) + int64(o.OutputSeries())*groupBytes(0, bitmap.Words(steps))
+}
+
+// OutputSeries implements operators.Sized.
+func (o *Quantile) OutputSeries() int {
+	o.groups.grouping.extend()
+	return o.groups.grouping.len()
+}
 
 // Close gives back all state.
 func (o *Quantile) Close() {
