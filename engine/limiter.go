@@ -14,7 +14,8 @@ import (
 // query; see docs/embedding.md for how that relates to the memory of the process.
 //
 // A query waits, first come, first served, until some memory is free, selects its series, and waits again until what it is
-// then expected to need is free; it goes on with less when no other query runs, cut into step ranges that fit. One that finds no
+// then expected to need is free, of half the limit at most; it goes on with less when no other query runs, cut into step ranges that fit.
+// One whose series do not fit while others run fails. One that finds no
 // memory while it runs gives back what it can and waits for more than it had. If no other query runs it goes on with half its steps
 // instead, and fails with a *LimitError only when a single step does not fit. A result counts until its query is closed.
 type Limiter struct {
@@ -24,7 +25,7 @@ type Limiter struct {
 	used    int64 // by shares, each the larger of what it holds and what it was granted
 	running int   // shares with a grant
 	queue   []*share
-	garbage int64 // bytes given back since the last collection
+	garbage int64 // bytes that queries have held which ended since the last collection
 }
 
 // NewLimiter lets queries hold bytes, which must be more than 0, together.
@@ -60,6 +61,7 @@ func (e *LimitError) Is(target error) bool { return target == operators.ErrShort
 type share struct {
 	l       *Limiter
 	held    int64
+	peak    int64 // the most it held
 	short   int64 // what it held when it found no more
 	granted int64
 	admit   chan struct{} // closed when it is granted what it asked for
@@ -80,13 +82,13 @@ func (s *share) Grow(n int64) error {
 	defer l.mu.Unlock()
 	before := s.counts()
 	s.held += n
+	s.peak = max(s.peak, s.held)
 	l.used += s.counts() - before
 	if n > 0 && s.held > s.granted && l.used > l.max {
 		s.short = max(s.short, s.held)
 		return &LimitError{Limit: l.max, Held: s.held, Used: l.used}
 	}
 	if n < 0 {
-		l.garbage -= n
 		l.admitNext()
 	}
 	return nil
@@ -97,14 +99,15 @@ func (s *share) Wait(ctx context.Context) bool {
 	l := s.l
 	l.mu.Lock()
 	// A quarter more than what was too little.
-	need := s.short + s.short/4
+	need := min(s.short+s.short/4, l.max)
 	alone := l.running <= 1
 	l.mu.Unlock()
-	if alone || need > l.max {
+	if alone || need <= s.short {
 		return false
 	}
-	granted, err := s.expect(ctx, need)
-	return err == nil && granted >= need
+	s.finish()
+	granted, err := s.reserve(ctx, need)
+	return err == nil && granted > s.short
 }
 
 // begin waits until there is memory to select series with, or until no other query runs.
@@ -119,7 +122,9 @@ func (s *share) begin(ctx context.Context) error {
 func (s *share) expect(ctx context.Context, bytes int64) (int64, error) {
 	s.finish()
 	s.bound = true
-	return s.reserve(ctx, bytes)
+	// An estimate may be far too high. No query keeps all others out; one that gets less than it needs runs in ranges, or asks again.
+	const part = 2
+	return s.reserve(ctx, min(bytes, s.l.max/part+1))
 }
 
 func (s *share) reserve(ctx context.Context, bytes int64) (int64, error) {
@@ -185,14 +190,21 @@ func (s *share) finish() {
 // close gives everything back. It may be called more than once.
 func (s *share) close() {
 	s.finish()
-	_ = s.Grow(-s.held)
-	s.l.collect()
+	l := s.l
+	l.mu.Lock()
+	l.garbage += s.peak
+	s.peak = 0
+	l.used -= s.held
+	s.held = 0
+	l.admitNext()
+	l.mu.Unlock()
+	l.collect()
 }
 
 // collect has garbage collected once queries have given back a part of the limit. What they held is garbage, which would lie about until
 // the heap has doubled, while others take as much anew.
 func (l *Limiter) collect() {
-	const part = 4
+	const part = 8
 	l.mu.Lock()
 	much := l.garbage > l.max/part
 	if much {

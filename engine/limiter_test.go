@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -219,4 +220,48 @@ func TestLimiterCutsNothing(t *testing.T) {
 		require.Equal(t, 1, m.Analysis.Ranges, query)
 		out.Close()
 	}
+}
+
+// TestBudgetOfInvariantParts: statistics are those of a query without a budget, whatever was read ahead of parts that do not depend on
+// the step.
+func TestBudgetOfInvariantParts(t *testing.T) {
+	var data strings.Builder
+	data.WriteString("load 15s\n")
+	for i := range 1500 {
+		fmt.Fprintf(&data, "  many{i=\"%d\"} %dx100\n", i, i)
+	}
+	st := promqltest.LoadedStorage(t, data.String())
+	query := `sum by (i) (rate(many[1m])) / on () group_left () sum(many @ 600)`
+	run := func(budget int64) (*promql.Result, int64, measured) {
+		o := memoryOpts()
+		o.MemoryBudget = budget
+		q, err := engine.New(o).NewRangeQuery(context.Background(), st, nil, query, time.UnixMilli(0), time.UnixMilli(1_500_000), time.Second)
+		require.NoError(t, err)
+		defer q.Close()
+		res := q.Exec(context.Background())
+		require.NoError(t, res.Err)
+		b, err := q.(engine.ExplainableQuery).Analyze().MarshalJSON()
+		require.NoError(t, err)
+		var m measured
+		require.NoError(t, json.Unmarshal(b, &m))
+		return res, q.Stats().Samples.TotalSamples, m
+	}
+	want, samples, whole := run(0)
+	fixed := whole.Analysis.Series + whole.Analysis.Result
+	got, samplesCut, cut := run(fixed + (whole.Analysis.Peak-fixed)/4)
+	require.Greater(t, cut.Analysis.Ranges, 1)
+	require.Equal(t, samples, samplesCut)
+	require.Equal(t, want.Warnings, got.Warnings)
+}
+
+// TestBudgetOfRawSamples: a matrix selector that is the whole query is accounted for, too.
+func TestBudgetOfRawSamples(t *testing.T) {
+	st := promqltest.LoadedStorage(t, memoryData)
+	o := memoryOpts()
+	o.MemoryBudget = 20 << 10
+	q, err := engine.New(o).NewInstantQuery(context.Background(), st, nil, `wide[2h]`, time.UnixMilli(6_000_000))
+	require.NoError(t, err)
+	defer q.Close()
+	var budget *operators.BudgetError
+	require.ErrorAs(t, q.Exec(context.Background()).Err, &budget)
 }

@@ -75,9 +75,10 @@ func (q *query) Cancel() {
 // engine's Limiter.
 func (q *query) Close() {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.memory != nil {
-		q.memory.close()
+	memory := q.memory
+	q.mu.Unlock()
+	if memory != nil {
+		memory.close()
 	}
 }
 
@@ -279,7 +280,11 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	finishPreparing()
 	if q.memory != nil {
 		need := plan.Need()
-		granted, err := q.memory.expect(ctx, need+need/8) // it is an estimate
+		need += need / 8 // it is an estimate
+		if budget := e.opts.MemoryBudget; budget > 0 {
+			need = min(need, budget)
+		}
+		granted, err := q.memory.expect(ctx, need)
 		if err != nil {
 			return nil, nil, operators.ContextError(ctx, envMemory)
 		}

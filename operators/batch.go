@@ -188,9 +188,26 @@ func (b *Batch) CountSamples() int64 {
 	return total
 }
 
-// Bytes is the memory that the batch's arrays take, histograms not included.
+// Bytes is the memory that the batch's arrays take, without the histograms themselves and without what is left from earlier ones.
 func (b *Batch) Bytes() int64 {
 	return int64(cap(b.F))*8 + int64(cap(b.Valid))*8 + int64(cap(b.H))*8 + int64(cap(b.HValid))*8
+}
+
+// Footprint is Bytes with the histograms at all positions.
+func (b *Batch) Footprint() int64 {
+	const sampleBytes = 16 // of a histogram, in the unit in which its size is given
+	n := b.Bytes()
+	if b.H != nil {
+		n += sampleBytes * (b.CountSamples() - int64(b.Valid.Count(0, b.Rows*b.Steps)))
+	}
+	return n
+}
+
+// trim lets go of memory that was for histograms, where there are none any more, of a batch that is kept.
+func (b *Batch) trim() {
+	if b.H == nil {
+		b.arena, b.hspace, b.hbits = nil, nil, nil
+	}
 }
 
 // HistogramSamples is the size of a histogram in samples, as promql.HPoint counts it.

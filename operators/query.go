@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -51,7 +50,8 @@ type Query struct {
 
 	mu          sync.Mutex
 	annotations annotations.Annotations
-	orders      map[string]evaluation // order of the operator that an annotation is of
+	orders      map[string]evaluation   // order of the operator that an annotation is of
+	aside       annotations.Annotations // from before a Mark that is open
 }
 
 // morselPoints is the aim for the number of positions in a batch: 256 KiB of values, so that
@@ -136,7 +136,12 @@ func (q *Query) Annotations() annotations.Annotations {
 	if q.parent != nil {
 		return q.parent.Annotations()
 	}
-	return q.annotations
+	if len(q.aside) == 0 {
+		return q.annotations
+	}
+	all := annotations.Annotations{}
+	all.Merge(q.aside)
+	return all.Merge(q.annotations)
 }
 
 // Hold accounts for n samples that an operator's state, a kept scan or the result holds, and
@@ -247,7 +252,7 @@ type Memory interface {
 	// Grow takes n bytes, or gives them back when negative. With an error, an ErrShortOfMemory, they are taken all the same.
 	Grow(n int64) error
 	// Wait is called after such an error, when what can be given back has been. It returns true once there is more than there
-	// was then, and false, at once, if there will not be before this query goes on.
+	// was then, and false if there is not, or will not be before this query goes on.
 	Wait(ctx context.Context) bool
 }
 
@@ -264,14 +269,26 @@ type Mark struct {
 	series, read int64
 }
 
-// Mark notes the state for Rewind. No operator may run.
+// Mark notes the state for Rewind or Commit, one of which has to follow, and sets the annotations so far aside: merging equal ones
+// changes them. No operator may run.
 func (q *Query) Mark() Mark {
-	return Mark{maps.Clone(q.annotations), maps.Clone(q.orders), q.series.Load(), q.read.Load()}
+	m := Mark{q.annotations, q.orders, q.series.Load(), q.read.Load()}
+	q.annotations, q.orders, q.aside = nil, nil, m.annotations
+	return m
+}
+
+// Commit adds what was annotated since a mark to what was set aside. No operator may run.
+func (q *Query) Commit(m Mark) {
+	fresh, orders := q.annotations, q.orders
+	q.annotations, q.orders, q.aside = m.annotations, m.orders, nil
+	for key, err := range fresh {
+		q.annotate(err, orders[key])
+	}
 }
 
 // Rewind goes back to a mark: what came after it is done again. No operator may run.
 func (q *Query) Rewind(m Mark) {
-	q.annotations, q.orders = m.annotations, m.orders
+	q.annotations, q.orders, q.aside = m.annotations, m.orders, nil
 	q.series.Store(m.series)
 	q.read.Store(m.read)
 }

@@ -26,6 +26,7 @@ func (t *Table) Add(b *Batch) error {
 		b = b.Clone()
 	} else {
 		b.Kept = true
+		b.trim()
 	}
 	for len(t.rowOf) < b.First {
 		t.rowOf = append(t.rowOf, -1)
@@ -34,7 +35,7 @@ func (t *Table) Add(b *Batch) error {
 		t.rowOf = append(t.rowOf, int32(len(t.batches)))
 	}
 	t.batches = append(t.batches, b)
-	n, bytes := b.CountSamples(), b.Bytes()
+	n, bytes := b.CountSamples(), b.Footprint()
 	t.samples += n
 	t.bytes += bytes
 	held, grown := t.q.Hold(n), t.q.Grow(bytes)

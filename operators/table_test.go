@@ -29,7 +29,7 @@ func TestTable(t *testing.T) {
 				kept := table.Batches()[len(table.Batches())-1]
 				require.Equal(t, b.Shared, kept != b)
 				samples += kept.CountSamples()
-				bytes += kept.Bytes()
+				bytes += kept.Footprint()
 				if b.Shared {
 					b.poison()
 				}

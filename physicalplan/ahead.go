@@ -108,7 +108,7 @@ func (a *lookahead) work() {
 	w := &operators.Worker{ID: 1, Poison: a.plan.opts.Poison}
 	left := int64(aheadBytes)
 	if b := a.plan.query.MemoryBudget; b > 0 {
-		left = min(left, b/8) // it is not accounted for
+		left = min(left, b/8) // labels need room, too
 	}
 	for leaves := a.next(); leaves != nil; leaves = a.next() {
 		for _, n := range leaves {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/scan"
 )
 
 // runRanges runs the plan over all its steps: at once where that fits into the memory there is, else range by range. A
@@ -35,6 +36,9 @@ func (d *driver) runRanges(ctx context.Context) error {
 			if !errors.As(err, &own) && p.query.Shared.Wait(ctx) {
 				continue
 			}
+			if ended := p.query.Err(); ended != nil {
+				return ended // while it waited
+			}
 			if r.Len() > 1 {
 				p.halved++
 				width = (r.Len() + 1) / 2
@@ -44,16 +48,24 @@ func (d *driver) runRanges(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if p.limited() {
+			p.query.Commit(m.query)
+		}
 		p.ranges++
 		from += width
 	}
 	return nil
 }
 
-// forgetAhead drops the statistics of what was read ahead for all steps: it is read again, for fewer.
+// forgetAhead drops what was read ahead for all steps, with its statistics: it is read again, for fewer.
 func (p *Plan) forgetAhead() {
 	if !p.aheadRan {
 		return
+	}
+	for _, n := range p.nodes {
+		if leaf, ok := n.op.(scan.Ahead); ok {
+			leaf.ForgetAhead()
+		}
 	}
 	p.query.ForgetSamples()
 	for _, s := range p.scopes {

@@ -315,6 +315,7 @@ func (o *pickFold) histograms(b *operators.Batch, lo, hi, at, step int, series i
 		default:
 			o.take(at+i, step+i, candidate{h: b.H[i], series: series})
 			b.KeepHistograms()
+			o.bytes += 16 * operators.HistogramSamples(b.H[i]) // may be more than what is picked
 		}
 	}
 }

@@ -112,6 +112,9 @@ func (c *Collector) Rewind(step int) {
 			s.Histograms = s.Histograms[:k-1]
 		}
 	}
+	if step == 0 {
+		clear(c.arenas) // nothing is left that was made in them
+	}
 	c.q.Free(n)
 	_ = c.q.Grow(-n * sampleBytes)
 }

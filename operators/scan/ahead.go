@@ -12,10 +12,13 @@ type Ahead interface {
 	// takes, and false if there is nothing to be read now. It is called after a notification, on another goroutine than that on
 	// which the leaf is bound; all calls must have returned before the leaf is opened.
 	ReadAhead(w *operators.Worker, r operators.StepRange) (bytes int64, ok bool)
+	// ForgetAhead drops all that was read ahead.
+	ForgetAhead()
 }
 
-// ahead holds what was read ahead.
+// ahead holds what was read ahead. It is accounted for until it is taken.
 type ahead struct {
+	q     *operators.Query
 	r     operators.StepRange
 	tiles []tile // by morsel
 }
@@ -24,13 +27,22 @@ type ahead struct {
 type tile struct {
 	batch *operators.Batch
 	err   error
+	bytes int64
 }
 
 // open forgets what was read for other steps.
 func (a *ahead) open(r operators.StepRange) {
 	if a.r != r {
-		a.tiles = nil
+		a.forget()
 	}
+}
+
+// forget drops everything.
+func (a *ahead) forget() {
+	for m := range a.tiles {
+		a.take(m)
+	}
+	a.tiles = nil
 }
 
 // take gives what was read of a morsel, once.
@@ -40,20 +52,22 @@ func (a *ahead) take(m int) (tile, bool) {
 	}
 	t := a.tiles[m]
 	a.tiles[m] = tile{}
+	_ = a.q.Grow(-t.bytes)
 	return t, true
 }
 
-// read keeps what the function reads of the next morsel of rows series, if all of these are known.
-func (a *ahead) read(r operators.StepRange, rows int, k known, read func(m int) (*operators.Batch, error)) (bytes int64, ok bool) {
+// read keeps what the function reads of the next morsel of rows series, if all of these are known and there is memory.
+func (a *ahead) read(q *operators.Query, r operators.StepRange, rows int, k known, read func(m int) (*operators.Batch, error)) (bytes int64, ok bool) {
 	m := len(a.tiles)
 	if k.chunks == nil || (m+1)*rows > k.len() {
 		return 0, false
 	}
-	a.r = r
+	a.q, a.r = q, r
 	b, err := read(m)
-	a.tiles = append(a.tiles, tile{b, err})
-	if err != nil {
-		return 0, true
+	t := tile{batch: b, err: err}
+	if err == nil {
+		t.bytes = b.Footprint()
 	}
-	return b.Bytes(), true
+	a.tiles = append(a.tiles, t)
+	return t.bytes, q.Grow(t.bytes) == nil
 }

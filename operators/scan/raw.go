@@ -115,7 +115,11 @@ func (r *Raw) Collect(w *operators.Worker, i int) error {
 	if err := r.q.ConsumeSamples(n); err != nil {
 		return err
 	}
-	return r.q.Hold(n)
+	if err := r.q.Hold(n); err != nil {
+		return err
+	}
+	const sampleBytes = 16
+	return r.q.Grow(n * sampleBytes)
 }
 
 // first tells whether no series of the same labels had samples before.

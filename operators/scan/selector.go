@@ -51,6 +51,7 @@ type Selector struct {
 	holder    *operators.Query      // whose account the series are on
 	bytes     int64                 // accounted for there
 	fresh     int64                 // still to be
+	perSeries int64                 // see chunksPerSeries
 }
 
 // announce says, once, that the selector is going to be bound.
@@ -64,14 +65,32 @@ func (s *Selector) announce() {
 // release lets the series go, which belong to a querier that is about to be closed.
 func (s *Selector) release() {
 	s.series, s.chunks, s.set = nil, nil, selected{}
+	if s.Storage != nil {
+		s.Storage.found.Lock()
+		s.published = known{}
+		s.Storage.found.Unlock()
+	}
 	if s.holder != nil {
 		_ = s.holder.Grow(-s.bytes)
 		s.bytes = 0
 	}
 }
 
-// seriesBytes is about what a series takes besides its labels: references, the storage's object, chunk metas.
-const seriesBytes = 256
+// Bytes that a series takes besides its labels, about: references, the storage's object, and what it knows of each chunk.
+const (
+	seriesBytes = 256
+	chunkBytes  = 72
+)
+
+// chunksPerSeries is how many chunks to expect of each series: as many as the first one has. The storage is the caller's.
+func (s *Selector) chunksPerSeries() int64 {
+	if s.perSeries == 0 && len(s.chunks) > 0 {
+		for it := s.chunks[0].Iterator(nil); it.Next(); {
+			s.perSeries++
+		}
+	}
+	return s.perSeries
+}
 
 // Bind selects the series and reads all their labels. Its error is Prometheus' "expanding series: ...".
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
@@ -145,7 +164,7 @@ func (s *Selector) add(ctx context.Context, q *operators.Query, l labels.Labels)
 		u.add(s.schema.Len(), l)
 	}
 	s.schema.Append(l, false)
-	s.fresh += int64(l.ByteSize()) + seriesBytes
+	s.fresh += int64(l.ByteSize()) + seriesBytes + chunkBytes*s.chunksPerSeries()
 	if q.MaxSeriesLimited() || s.schema.Len()%publishEvery == 0 {
 		if err := s.account(ctx, q); err != nil {
 			return err

@@ -88,7 +88,8 @@ func (v *Vector) Open(r operators.StepRange) error {
 
 // Close implements operators.Operator.
 func (v *Vector) Close() {
-	v.loaders, v.ahead = nil, ahead{}
+	v.loaders = nil
+	v.ahead.forget()
 	v.sel.release()
 }
 
@@ -106,13 +107,16 @@ func (v *Vector) reference(step int) int64 {
 // Notify implements Ahead.
 func (v *Vector) Notify(fn func()) { v.sel.onPublish = fn }
 
+// ForgetAhead implements Ahead.
+func (v *Vector) ForgetAhead() { v.ahead.forget() }
+
 // ReadAhead implements Ahead.
 func (v *Vector) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, bool) {
 	if r.Len() == 0 {
 		return 0, false
 	}
 	rows := v.sel.morselSize(v.q, r.Len())
-	return v.ahead.read(r, rows, v.sel.known(), func(m int) (*operators.Batch, error) { return v.read(w, r, m*rows, rows) })
+	return v.ahead.read(v.q, r, rows, v.sel.known(), func(m int) (*operators.Batch, error) { return v.read(w, r, m*rows, rows) })
 }
 
 // Read implements operators.Source.

@@ -93,7 +93,8 @@ func (s *Window) Open(r operators.StepRange) error {
 
 // Close implements operators.Operator.
 func (s *Window) Close() {
-	s.workers, s.ahead = nil, ahead{}
+	s.workers = nil
+	s.ahead.forget()
 	s.sel.release()
 }
 
@@ -112,13 +113,16 @@ func (s *Window) Morsels() int { return (s.sel.schema.Len() + s.rows - 1) / s.ro
 // Notify implements Ahead.
 func (s *Window) Notify(fn func()) { s.sel.onPublish = fn }
 
+// ForgetAhead implements Ahead.
+func (s *Window) ForgetAhead() { s.ahead.forget() }
+
 // ReadAhead implements Ahead. Parameters are not there yet: with any that is no constant there is nothing to be read.
 func (s *Window) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, bool) {
 	if r.Len() == 0 || len(s.params) > 0 {
 		return 0, false
 	}
 	rows := s.sel.morselSize(s.q, r.Len())
-	return s.ahead.read(r, rows, s.sel.known(), func(m int) (*operators.Batch, error) { return s.read(w, r, m*rows, rows) })
+	return s.ahead.read(s.q, r, rows, s.sel.known(), func(m int) (*operators.Batch, error) { return s.read(w, r, m*rows, rows) })
 }
 
 // Read implements operators.Source.
