@@ -90,6 +90,7 @@ func TestMemoryBudgetCutsRanges(t *testing.T) {
 			require.NoError(t, want.Err)
 
 			o := memoryOpts()
+			o.MemoryBudget = 1 << 40 // no limit, but accounts for all
 			free, whole := run(o, q)
 			defer free.Close()
 			require.NoError(t, free.Err)
@@ -246,7 +247,7 @@ func TestBudgetOfInvariantParts(t *testing.T) {
 		require.NoError(t, json.Unmarshal(b, &m))
 		return res, q.Stats().Samples.TotalSamples, m
 	}
-	want, samples, whole := run(0)
+	want, samples, whole := run(1 << 40)
 	fixed := whole.Analysis.Series + whole.Analysis.Result
 	got, samplesCut, cut := run(fixed + (whole.Analysis.Peak-fixed)/4)
 	require.Greater(t, cut.Analysis.Ranges, 1)

@@ -293,6 +293,14 @@ func (q *Query) Rewind(m Mark) {
 	q.read.Store(m.read)
 }
 
+// MemoryLimited tells whether there is a limit on Grow.
+func (q *Query) MemoryLimited() bool {
+	if q.parent != nil {
+		return q.parent.MemoryLimited()
+	}
+	return q.MemoryBudget > 0 || q.Shared != nil
+}
+
 // Bytes is the number of bytes accounted for now.
 func (q *Query) Bytes() int64 { return q.bytes.Load() }
 

@@ -8,9 +8,6 @@ import (
 	"github.com/stride-promql/stride/operators/result"
 )
 
-// limited tells whether the memory that the plan may take is limited.
-func (p *Plan) limited() bool { return p.query.MemoryBudget > 0 || p.query.Shared != nil }
-
 // Need is about how many bytes the plan will hold at once, with what it holds since it was bound, if all steps are run
 // in one range. Data that is not there yet, such as the size of histograms, is not in it.
 func (p *Plan) Need() int64 {

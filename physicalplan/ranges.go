@@ -24,7 +24,7 @@ func (d *driver) runRanges(ctx context.Context) error {
 	for from := 0; from < max(1, steps); {
 		r := operators.StepRange{From: from, To: min(from+width, steps)}
 		var m marks
-		if p.limited() {
+		if p.query.MemoryLimited() {
 			m = p.mark()
 		}
 		err := d.runRange(ctx, r, from == 0)
@@ -48,7 +48,7 @@ func (d *driver) runRanges(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if p.limited() {
+		if p.query.MemoryLimited() {
 			p.query.Commit(m.query)
 		}
 		p.ranges++

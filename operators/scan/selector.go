@@ -82,9 +82,10 @@ const (
 	chunkBytes  = 72
 )
 
-// chunksPerSeries is how many chunks to expect of each series: as many as the first one has. The storage is the caller's.
-func (s *Selector) chunksPerSeries() int64 {
-	if s.perSeries == 0 && len(s.chunks) > 0 {
+// chunksPerSeries is how many chunks to expect of each series, where memory is limited: as many as the first one has. The
+// storage is the caller's.
+func (s *Selector) chunksPerSeries(q *operators.Query) int64 {
+	if s.perSeries == 0 && len(s.chunks) > 0 && q.MemoryLimited() {
 		for it := s.chunks[0].Iterator(nil); it.Next(); {
 			s.perSeries++
 		}
@@ -164,7 +165,7 @@ func (s *Selector) add(ctx context.Context, q *operators.Query, l labels.Labels)
 		u.add(s.schema.Len(), l)
 	}
 	s.schema.Append(l, false)
-	s.fresh += int64(l.ByteSize()) + seriesBytes + chunkBytes*s.chunksPerSeries()
+	s.fresh += int64(l.ByteSize()) + seriesBytes + chunkBytes*s.chunksPerSeries(q)
 	if q.MaxSeriesLimited() || s.schema.Len()%publishEvery == 0 {
 		if err := s.account(ctx, q); err != nil {
 			return err
