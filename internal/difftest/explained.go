@@ -61,16 +61,13 @@ func Explanations() []Explanation {
 			},
 		},
 		{
-			Reason: "sums and averages over time slide, which shows in the last digits, and `%` makes different values of these",
+			Reason: "sums and averages over time slide, which shows in the last digits, and `%`, sine, cosine, tangent and count_values make different values of these",
 			Matches: func(m *Mismatch) bool {
 				slides := contains(m.Expr, func(n parser.Node) bool {
 					c, ok := n.(*parser.Call)
 					return ok && (c.Func.Name == "sum_over_time" || c.Func.Name == "avg_over_time")
 				})
-				return m.Diff.Part == PartValue && slides && contains(m.Expr, func(n parser.Node) bool {
-					b, ok := n.(*parser.BinaryExpr)
-					return ok && b.Op == parser.MOD
-				})
+				return m.Diff.Part == PartValue && slides && contains(m.Expr, magnifies)
 			},
 		},
 		{
@@ -81,6 +78,19 @@ func Explanations() []Explanation {
 			},
 		},
 	}
+}
+
+// magnifies says whether a node makes values that differ much, or labels that differ, of ones that differ in their last digits.
+func magnifies(n parser.Node) bool {
+	switch n := n.(type) {
+	case *parser.BinaryExpr:
+		return n.Op == parser.MOD
+	case *parser.AggregateExpr:
+		return n.Op == parser.COUNT_VALUES
+	case *parser.Call:
+		return n.Func.Name == "sin" || n.Func.Name == "cos" || n.Func.Name == "tan"
+	}
+	return false
 }
 
 // needsASideFirst says whether an engine may evaluate a later operand of the node before an earlier one.
