@@ -40,6 +40,9 @@ func (MergeSelectors) DAG() {}
 
 // Optimize looks for a wider selector for each one.
 func (MergeSelectors) Optimize(p *Plan) (*Plan, annotations.Annotations) {
+	if selectors(p.Root) < 2 {
+		return p, nil
+	}
 	fixed := selectorsWithFixedMatchers(p.Root)
 	var groups [][]*VectorSelector // that look at the same windows at the same times
 	timesOf := selectorTimes(p)

@@ -39,9 +39,24 @@ func (ShareSubexpressions) DAG() {}
 
 // Optimize shares from the leaves up.
 func (ShareSubexpressions) Optimize(p *Plan) (*Plan, annotations.Annotations) {
+	if selectors(p.Root) < 2 {
+		return p, nil // what reads nothing is not shared
+	}
 	s := sharer{seed: maphash.MakeSeed(), parts: map[Node]sharedPart{}, known: map[uint64][]knownPart{}}
 	p.Root = s.share(p.Root, p.Times, true).node
 	return p, nil
+}
+
+// selectors is the number of selectors in a tree.
+func selectors(n Node) int {
+	if _, ok := n.(*VectorSelector); ok {
+		return 1
+	}
+	count := 0
+	for _, c := range n.Children() {
+		count += selectors(c)
+	}
+	return count
 }
 
 // sharedPart is what has become of a node.

@@ -22,6 +22,44 @@ func NewTable(q *Query) *Table { return &Table{q: q} }
 
 // Add keeps a batch (FoldRows, in morsel order). It takes the batch over or, if it is shared, a copy of it.
 func (t *Table) Add(b *Batch) error {
+	return t.add(b, b.CountSamples())
+}
+
+// AddSome keeps those rows of a batch without histograms that keep wants. Samples of the others count all the same, so that
+// what a query holds does not depend on how early it is known what will be needed.
+func (t *Table) AddSome(b *Batch, keep func(row int) bool) error {
+	n := b.CountSamples()
+	for row := 0; row < b.Rows; {
+		from := row
+		for row < b.Rows && keep(row) {
+			row++
+		}
+		if row-from == b.Rows {
+			return t.add(b, n)
+		}
+		if row > from {
+			if err := t.add(b.rows(from, row), n); err != nil {
+				return err
+			}
+			n = 0
+		}
+		row++ // the one that is not wanted
+	}
+	t.samples += n
+	return t.q.Hold(n)
+}
+
+// rows is a copy of the rows [from, to) of a batch without histograms.
+func (b *Batch) rows(from, to int) *Batch {
+	out := NewBatch(b.First+from, to-from, b.From, b.Steps)
+	out.Morsel = b.Morsel
+	copy(out.F, b.F[from*b.Steps:])
+	out.Valid.Copy(0, b.Valid, from*b.Steps, len(out.F))
+	return out
+}
+
+// add keeps a batch that stands for n samples.
+func (t *Table) add(b *Batch, n int64) error {
 	if b.Shared {
 		b = b.Clone()
 	} else {
@@ -35,7 +73,7 @@ func (t *Table) Add(b *Batch) error {
 		t.rowOf = append(t.rowOf, int32(len(t.batches)))
 	}
 	t.batches = append(t.batches, b)
-	n, bytes := b.CountSamples(), b.Footprint()
+	bytes := b.Footprint()
 	t.samples += n
 	t.bytes += bytes
 	held, grown := t.q.Hold(n), t.q.Grow(bytes)

@@ -15,7 +15,7 @@ import (
 // match group; one side, the "one" side, has at most one sample of a group at a step, the other, the "many"
 // side, may have several with group_left and group_right.
 //
-// The operator keeps both sides. When it has them, it finds out which pairs of series meet at any
+// The operator keeps both sides, but for series that cannot match (partners.go). When it has them, it finds out which pairs of series meet at any
 // step (join.go) and at which steps the matching might be ambiguous; such steps are replayed as
 // Prometheus would evaluate them (replay.go), which gives its error if there is one. Otherwise no pair
 // stands in the way of another, and the samples are computed pair by pair, a column at a time, as
@@ -35,6 +35,7 @@ type VectorVector struct {
 	many     side
 	one      side
 	sigs     *signatures
+	partners partners
 	labels   resultLabels
 	schema   *operators.Schema
 	rows     *rowIndex
@@ -161,7 +162,7 @@ func (v *VectorVector) input(i int) *side {
 
 // Fold implements operators.Sink.
 func (v *VectorVector) Fold(_ *operators.Worker, input int, b *operators.Batch, _ operators.StepRange) error {
-	return v.input(input).table.Add(b)
+	return v.keep(input, b)
 }
 
 // Finish implements operators.Sink.

@@ -145,7 +145,20 @@ func (c *Collector) add(w *operators.Worker, s *promql.Series, b *operators.Batc
 			s.Floats = make([]promql.FPoint, 0, count)
 		}
 		for p := lo; p < hi; p += 64 {
-			for m := b.Valid.Load(p, min(64, hi-p)); m != 0; m &= m - 1 {
+			n := min(64, hi-p)
+			m := b.Valid.Load(p, n)
+			if bits.OnesCount64(m) == n {
+				t := c.grid.Time(b.From + p - lo)
+				have := len(s.Floats)
+				s.Floats = slices.Grow(s.Floats, n)[:have+n]
+				points := s.Floats[have:]
+				for k, f := range b.F[p : p+n] {
+					points[k] = promql.FPoint{T: t, F: f}
+					t += c.grid.Interval
+				}
+				continue
+			}
+			for ; m != 0; m &= m - 1 {
 				at := p + bits.TrailingZeros64(m)
 				s.Floats = append(s.Floats, promql.FPoint{T: c.grid.Time(b.From + at - lo), F: b.F[at]})
 			}

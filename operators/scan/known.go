@@ -29,7 +29,7 @@ func (s *Selector) known() known {
 	return s.published
 }
 
-// publish makes what has been found known.
+// publish makes what has been found known. Few series are not worth waking anyone for.
 func (s *Selector) publish() {
 	masks := make([][]bool, len(s.Uses))
 	for i, u := range s.Uses {
@@ -38,7 +38,7 @@ func (s *Selector) publish() {
 	s.Storage.found.Lock()
 	s.published = known{labels: s.schema.Series(), series: s.series, chunks: s.chunks, masks: masks}
 	s.Storage.found.Unlock()
-	if s.onPublish != nil {
+	if s.onPublish != nil && s.schema.Len() >= publishEvery {
 		s.onPublish()
 	}
 }

@@ -160,9 +160,19 @@ func (v *Vector) fill(w *operators.Worker, b *operators.Batch, row int, s *opera
 	c := b.Column(row)
 	i, j := -1, -1 // newest float and histogram not after the reference time
 	read := int64(0)
+	interval := v.grid.Interval
+	if v.fixed != nil {
+		interval = 0
+	}
 	for at := 0; at < c.Len(); at += 64 {
 		n := min(64, c.Len()-at)
 		var floats uint64
+		if v.kind == Value && len(s.HT) == 0 {
+			i, floats = newest(c.F[at:at+n], s.T, s.F, i, v.reference(b.From+at), interval, v.q.Lookback)
+			read += v.countFloats(w, b.First+row, b.From+at, floats)
+			c.SetFloats(at, n, floats)
+			continue
+		}
 		for k := range n {
 			ref := v.reference(b.From + at + k)
 			for i+1 < len(s.T) && s.T[i+1] <= ref {
