@@ -18,6 +18,7 @@ var mayImport = map[string][]string{
 	"internal/difftest":       {},
 	"internal/difftest/smith": {},
 	"internal/gendata":        {},
+	"internal/quantile":       {},
 	"internal/slab":           {},
 	"internal/tsdbdir":        {},
 
@@ -26,7 +27,7 @@ var mayImport = map[string][]string{
 
 	// How to compute. It knows nothing of plans; the families know each other only where one is fused into another.
 	"operators":              {"internal/bitmap", "internal/slab"},
-	"operators/aggregate":    {"internal/bitmap"},
+	"operators/aggregate":    {"internal/bitmap", "internal/quantile"},
 	"operators/binary":       {"internal/bitmap"},
 	"operators/exchange":     {"internal/bitmap"},
 	"operators/function":     {"internal/bitmap"},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"operators/result":       {"internal/bitmap"},
 	"operators/scan":         {"internal/bitmap", "internal/chunkdecode", "operators/window"},
 	"operators/subquery":     {"internal/bitmap", "operators/window"},
-	"operators/window":       {"internal/bitmap"},
+	"operators/window":       {"internal/bitmap", "internal/quantile"},
 
 	// The only package that knows both.
 	"physicalplan": {"internal/bitmap", "logicalplan", "operators/..."},

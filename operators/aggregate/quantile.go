@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/stride-promql/stride/internal/bitmap"
+	"github.com/stride-promql/stride/internal/quantile"
 	"github.com/stride-promql/stride/operators"
 )
 
@@ -19,7 +20,7 @@ const (
 	inputParam
 )
 
-// Quantile is quantile(q, vector): it keeps its input whole and sorts the values of each group and
+// Quantile is quantile(q, vector): it keeps its input whole and selects from the values of each group and
 // step. Inputs: 0 the vector (FoldRows), 1 the folded q, unless it is constant, in any order.
 //
 // Its schema holds the groups with a float, in the order of their first input series with a sample.
@@ -254,54 +255,7 @@ func (o *Quantile) quantiles(s *quantileScratch, group int32, dst []float64) {
 		}
 		for i := range n {
 			lo := i * len(rows)
-			dst[from+i] = quantile(o.param.At(o.groups.r.From+from+i), s.values[:cap(s.values)][lo:lo+s.n[i]])
+			dst[from+i] = quantile.Of(o.param.At(o.groups.r.From+from+i), s.values[:cap(s.values)][lo:lo+s.n[i]])
 		}
 	}
-}
-
-// quantile is the q-quantile of values by linear interpolation between the two nearest, NaN being
-// less than every number. It changes the values' order.
-func quantile(q float64, values []float64) float64 {
-	switch {
-	case len(values) == 0 || math.IsNaN(q):
-		return math.NaN()
-	case q < 0:
-		return math.Inf(-1)
-	case q > 1:
-		return math.Inf(1)
-	}
-	n := len(values)
-	rank := q * float64(n-1)
-	floor := math.Floor(rank)
-	lower := max(0, int(floor))
-	upper := min(n-1, lower+1)
-	weight := rank - floor
-	// NaNs come first.
-	nans := 0
-	for i, v := range values {
-		if v != v {
-			values[i], values[nans] = values[nans], v
-			nans++
-		}
-	}
-	if upper < nans {
-		return math.NaN()
-	}
-	numbers := values[nans:]
-	low := math.NaN()
-	if lower >= nans {
-		low = nth(numbers, lower-nans)
-	}
-	if weight == 0 {
-		// Not the sum below: 0 * Inf is NaN.
-		return low
-	}
-	high := low
-	switch {
-	case upper > lower && lower >= nans:
-		high = slices.Min(numbers[upper-nans:])
-	case upper > lower:
-		high = nth(numbers, upper-nans)
-	}
-	return float64(low*(1-weight)) + float64(high*weight)
 }

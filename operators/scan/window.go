@@ -2,6 +2,7 @@ package scan
 
 import (
 	"context"
+	"math"
 	"sort"
 	"strings"
 
@@ -81,9 +82,21 @@ func (s *Window) Bind(ctx context.Context) error {
 // Extend implements operators.Operator.
 func (s *Window) Extend() error { return nil }
 
+// samplesApart is how far apart (ms) samples are taken to be where only the work they make is to be told.
+const samplesApart = 30_000
+
+// morselSize is the number of series in a morsel: where windows are long and steps few, samples are the work.
+func (s *Window) morselSize(r operators.StepRange) int {
+	if r.Len() == 0 {
+		return s.sel.morselSize(s.q, 0)
+	}
+	lo, hi := s.app.Spec.Span(r)
+	return s.sel.morselSize(s.q, max(r.Len(), int(min((hi-lo)/samplesApart, math.MaxInt32))))
+}
+
 // Open implements operators.Operator.
 func (s *Window) Open(r operators.StepRange) error {
-	s.r, s.rows = r, s.sel.morselSize(s.q, r.Len())
+	s.r, s.rows = r, s.morselSize(r)
 	s.ahead.open(r)
 	for _, p := range s.params {
 		p.Open(r)
@@ -121,7 +134,7 @@ func (s *Window) ReadAhead(w *operators.Worker, r operators.StepRange) (int64, b
 	if r.Len() == 0 || len(s.params) > 0 {
 		return 0, false
 	}
-	rows := s.sel.morselSize(s.q, r.Len())
+	rows := s.morselSize(r)
 	return s.ahead.read(s.q, r, rows, s.sel.known(), func(m int) (*operators.Batch, error) { return s.read(w, r, m*rows, rows) })
 }
 

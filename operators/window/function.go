@@ -69,7 +69,7 @@ var functions = map[string]Function{
 	"ts_of_max_over_time": {kernel: func() Kernel { return &extreme{time: true} }},
 	"ts_of_min_over_time": {kernel: func() Kernel { return &extreme{min: true, time: true} }},
 
-	"quantile_over_time": {kernel: func() Kernel { return &quantile{} }},
+	"quantile_over_time": {kernel: func() Kernel { return &overTime{} }},
 	"mad_over_time":      {kernel: func() Kernel { return &deviation{} }},
 
 	"stddev_over_time": {kernel: func() Kernel { return &variance{root: true} }},

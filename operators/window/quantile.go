@@ -7,15 +7,16 @@ import (
 
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/stride-promql/stride/internal/quantile"
 	"github.com/stride-promql/stride/operators"
 )
 
-// quantile is quantile_over_time.
-type quantile struct {
+// overTime is quantile_over_time.
+type overTime struct {
 	w sortedWindow
 }
 
-func (k *quantile) Run(c *Call, out operators.Column) error {
+func (k *overTime) Run(c *Call, out operators.Column) error {
 	var (
 		b    = c.Bounds
 		bad  reported
@@ -36,7 +37,7 @@ func (k *quantile) Run(c *Call, out operators.Column) error {
 				c.Query.AnnotateUse(annotations.NewInvalidQuantileWarning(q, p.First), p.Use)
 			}
 		}
-		out.SetFloat(i, quantileOf(q, k.w.move(c.In.F, lo, hi)))
+		out.SetFloat(i, k.w.quantile(q, c.In.F, lo, hi))
 	}
 	c.annotate(seen, firstArg)
 	return nil
@@ -122,32 +123,45 @@ func (k *deviation) of(sorted []float64) float64 {
 	return float64(d[n/2-1]*0.5) + float64(d[n/2]*0.5)
 }
 
-// sortedWindow keeps the values of a window in order, NaN first.
+// sortedWindow keeps the values of a window, NaN first where they are in order.
 type sortedWindow struct {
-	lo, hi int
-	sorted []float64
+	lo, hi  int
+	values  []float64
+	ordered bool
 }
 
-func (w *sortedWindow) reset() { w.lo, w.hi, w.sorted = 0, 0, w.sorted[:0] }
+func (w *sortedWindow) reset() { w.lo, w.hi, w.values, w.ordered = 0, 0, w.values[:0], true }
+
+// overlaps says that the window [lo, hi) has so much of the last one that moving the order is worth while: a value is put in or
+// taken out for the price of sorting about a dozen.
+func (w *sortedWindow) overlaps(lo, hi int) bool { return (lo-w.lo+hi-w.hi)*12 < hi-lo }
 
 // move brings the order to the window [lo, hi) of f, whose ends must not decrease, and returns it. It
 // is valid until the next call.
 func (w *sortedWindow) move(f []float64, lo, hi int) []float64 {
-	moved := lo - w.lo + hi - w.hi
-	// A value is put in or taken out for the price of sorting about a dozen.
-	if moved*12 < hi-lo {
+	if w.ordered && w.overlaps(lo, hi) {
 		for _, v := range f[w.hi:hi] {
-			at, _ := slices.BinarySearch(w.sorted, v)
-			w.sorted = slices.Insert(w.sorted, at, v)
+			at, _ := slices.BinarySearch(w.values, v)
+			w.values = slices.Insert(w.values, at, v)
 		}
 		for _, v := range f[w.lo:lo] {
-			at, _ := slices.BinarySearch(w.sorted, v)
-			w.sorted = slices.Delete(w.sorted, at, at+1)
+			at, _ := slices.BinarySearch(w.values, v)
+			w.values = slices.Delete(w.values, at, at+1)
 		}
 	} else {
-		w.sorted = append(w.sorted[:0], f[lo:hi]...)
-		slices.Sort(w.sorted)
+		w.values = append(w.values[:0], f[lo:hi]...)
+		slices.Sort(w.values)
 	}
-	w.lo, w.hi = lo, hi
-	return w.sorted
+	w.lo, w.hi, w.ordered = lo, hi, true
+	return w.values
+}
+
+// quantile is that of the window [lo, hi) of f: a look-up in the order where windows overlap, else a selection.
+func (w *sortedWindow) quantile(q float64, f []float64, lo, hi int) float64 {
+	if w.overlaps(lo, hi) {
+		return quantileOf(q, w.move(f, lo, hi))
+	}
+	w.values = append(w.values[:0], f[lo:hi]...)
+	w.lo, w.hi, w.ordered = lo, hi, false
+	return quantile.Of(q, w.values)
 }

@@ -1,4 +1,4 @@
-package aggregate
+package quantile
 
 import (
 	"math"
