@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"slices"
@@ -155,6 +156,7 @@ func (l *loader) decode(row int, lo, hi int64) error {
 	if l.overlaps[row] || l.sel.StatsOnly && slices.ContainsFunc(refs, chunkRef.iterated) {
 		return l.decodeTogether(refs, l.overlaps[row], lo, hi)
 	}
+	l.reserve(refs)
 	for i := range refs {
 		if err := l.decodeChunk(&refs[i], lo, hi); err != nil {
 			return err
@@ -164,6 +166,21 @@ func (l *loader) decode(row int, lo, hi int64) error {
 		l.hint(lo)
 	}
 	return nil
+}
+
+// reserve makes room for the floats of chunks, which begin with the number of their samples.
+func (l *loader) reserve(refs []chunkRef) {
+	n := 0
+	for i := range refs {
+		if r := &refs[i]; !r.histograms() && len(r.bytes) >= 2 {
+			n += int(binary.BigEndian.Uint16(r.bytes))
+		}
+	}
+	b := &l.buf
+	b.T, b.F = slices.Grow(b.T, n), slices.Grow(b.F, n)
+	if l.sel.StartTimestamps {
+		b.ST = slices.Grow(b.ST, n)
+	}
 }
 
 // hint does for histograms decoded in bulk what statsIterator does for others.
