@@ -25,6 +25,8 @@ type Engine struct {
 	metrics *metrics
 	slots   physicalplan.Slots
 
+	distribution *distribution // nil: everything is evaluated here
+
 	logMu  sync.RWMutex
 	logger promql.QueryLogger
 
@@ -117,6 +119,10 @@ func (e *Engine) newQuery(ctx context.Context, queryable storage.Queryable, opts
 		timers:    stats.NewQueryTimers(),
 		samples:   stats.NewQuerySamples(e.opts.EnablePerStepStats && opts.EnablePerStepStats()),
 		useST:     e.opts.UseStartTimestamps,
+		partial:   e.opts.PartialResponse,
+	}
+	if p, ok := opts.(partialResponder); ok {
+		q.partial = p.PartialResponse()
 	}
 	if q.stmt.LookbackDelta <= 0 {
 		q.stmt.LookbackDelta = e.opts.LookbackDelta

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql"
 
+	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/physicalplan"
 )
 
@@ -51,7 +52,7 @@ func (q *query) Explain() *Explanation {
 		logical:   q.built.String(),
 		optimized: q.plan.String(),
 	}
-	for _, p := range q.engine.opts.Optimizers {
+	for _, p := range q.passes() {
 		e.passes = append(e.passes, p.Name())
 	}
 	if err := q.explainPipelines(e); err != nil {
@@ -61,7 +62,7 @@ func (q *query) Explain() *Explanation {
 }
 
 func (q *query) explainPipelines(e *Explanation) (err error) {
-	defer physicalplan.Recover(&err) // builders are the embedder's
+	defer operators.Recover(&err) // builders are the embedder's
 	plan, err := q.physical(q.operatorQuery(), nil)
 	if err == nil {
 		e.pipelines = plan.Pipelines(false)

@@ -36,6 +36,9 @@ type Opts struct {
 	// Limiter bounds what all queries together hold, of this engine and of others that have the same one; nil: no limit.
 	Limiter *Limiter
 
+	// PartialResponse makes engines that fail warnings, unless a query's options say otherwise. It is of use with NewDistributed.
+	PartialResponse bool
+
 	// BatchSeries and BatchSteps fix the shape of batches: the series in one, and the steps that are
 	// evaluated at once. 0 leaves the choice to the engine, which does not cut the grid. Results do not depend on BatchSeries.
 	// BatchSteps lowers the peak of samples held, which MaxSamples limits; each range decodes its samples anew, and a range

@@ -24,6 +24,7 @@ import (
 	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/operators/scan"
 	"github.com/stride-promql/stride/physicalplan"
+	"github.com/stride-promql/stride/remote"
 )
 
 // query implements promql.Query.
@@ -36,6 +37,14 @@ type query struct {
 	timers    *stats.QueryTimers
 	samples   *stats.QuerySamples
 	useST     bool
+
+	engines []remote.RemoteEngine // of a distributed engine, once planned
+	unsplit bool                  // sums and averages are not to be split
+	partial bool                  // engines that fail become warnings
+
+	// Of a part of another engine's query: its steps and what takes the result.
+	fragment *logicalplan.Fragment
+	emit     func(*remote.Columns) error
 
 	limits   limits
 	deadline time.Time // of construction and execution together, with query cost
@@ -86,7 +95,7 @@ func (q *query) Close() {
 func (q *query) prepare() (err error) {
 	e := q.engine
 	defer func() { q.logPanic(err) }()
-	defer physicalplan.Recover(&err) // of optimizers
+	defer operators.Recover(&err) // of optimizers
 	if err := checkNesting(q.text, e.opts.MaxExpressionDepth); err != nil {
 		return err
 	}
@@ -109,10 +118,20 @@ func (q *query) prepare() (err error) {
 	if q.built, err = q.build(); err != nil {
 		return err
 	}
+	return q.optimize()
+}
+
+// optimize makes the plan that is executed.
+func (q *query) optimize() (err error) {
 	if q.plan, err = q.build(); err != nil {
 		return err
 	}
-	for _, pass := range e.opts.Optimizers {
+	q.notes = nil
+	return q.optimizeWith(q.passes())
+}
+
+func (q *query) optimizeWith(passes []logicalplan.Optimizer) error {
+	for _, pass := range passes {
 		var notes annotations.Annotations
 		if q.plan, notes = pass.Optimize(q.plan); q.plan == nil {
 			return fmt.Errorf("optimizer %s gave no plan", pass.Name())
@@ -143,6 +162,11 @@ func (q *query) operatorQuery() *operators.Query {
 		TypeAndUnitLabels:  o.EnableTypeAndUnitLabels,
 		UseStartTimestamps: q.useST,
 	}
+	if f := q.fragment; f != nil {
+		oq.Lookback = f.Plan.Lookback
+		oq.DelayedNameRemoval = f.Options.DelayedNameRemoval
+		oq.TypeAndUnitLabels = f.Options.TypeAndUnitLabels
+	}
 	if o.EnableQueryCost {
 		oq.MaxSeries, oq.MaxSamplesRead = saturate(q.limits.maxSeries), saturate(q.limits.maxSamplesRead)
 	}
@@ -150,7 +174,7 @@ func (q *query) operatorQuery() *operators.Query {
 }
 
 func (q *query) physical(oq *operators.Query, s *scan.Storage) (*physicalplan.Plan, error) {
-	return physicalplan.Build(q.plan, physicalplan.Options{
+	opts := physicalplan.Options{
 		Query:         oq,
 		Storage:       s,
 		Instant:       q.instant,
@@ -158,7 +182,13 @@ func (q *query) physical(oq *operators.Query, s *scan.Storage) (*physicalplan.Pl
 		Builders:      q.engine.opts.Builders,
 		StepsPerRange: q.engine.opts.BatchSteps,
 		Poison:        q.engine.opts.PoisonBatches,
-	})
+		Remote:        q.remotes(),
+		Emit:          q.emit,
+	}
+	if f := q.fragment; f != nil {
+		opts.Steps = &operators.StepRange{From: f.Steps.From, To: f.Steps.To}
+	}
+	return physicalplan.Build(q.plan, opts)
 }
 
 // errExecuted is the error of a second Exec.
@@ -222,6 +252,11 @@ func (q *query) exec(ctx context.Context) (value parser.Value, warnings annotati
 		return nil, nil, err
 	}
 	value, warnings, err = q.run(ctx)
+	if errors.Is(err, logicalplan.ErrMixed) || err == nil && q.mixed(warnings) {
+		if err = q.replan(); err == nil {
+			value, warnings, err = q.run(ctx)
+		}
+	}
 	if err == nil && (e.opts.EnableQueryCost || !q.instant) {
 		err = operators.ContextError(ctx, operators.EnvEvaluation)
 	}
@@ -252,7 +287,7 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	}
 	oq.AnnotateAll(q.notes)
 	defer func() { q.logPanic(err) }()
-	defer physicalplan.Recover(&err)
+	defer operators.Recover(&err)
 	if e.opts.EnableQueryCost {
 		defer func() { q.samples.TotalSeries, q.samples.SamplesRead = oq.Consumed() }()
 	}
@@ -304,6 +339,9 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 	if err != nil {
 		return nil, nil, err
 	}
+	if q.emit != nil {
+		return nil, oq.Annotations(), nil
+	}
 	value = plan.Value()
 	if m, ok := value.(promql.Matrix); ok {
 		sortTimer, _ := q.timers.GetSpanTimer(ctx, stats.ResultSortTime, e.metrics.observers("result_sort")...)
@@ -315,10 +353,10 @@ func (q *query) run(ctx context.Context) (value parser.Value, _ annotations.Anno
 
 // open opens the storage for all times that the query may look at.
 func (q *query) open(ctx context.Context) (*scan.Storage, error) {
-	mint, maxt := promql.FindMinMaxTime(q.stmt)
+	mint, maxt := q.timeRange()
 	_, span := otel.Tracer("").Start(ctx, "Querier", trace.WithAttributes(attribute.Int64("mint", mint), attribute.Int64("maxt", maxt)))
 	defer span.End()
-	st, err := scan.Open(q.queryable, mint, maxt, !q.engine.opts.DisableChunkAccess)
+	st, err := scan.Open(q.storage(), mint, maxt, !q.engine.opts.DisableChunkAccess)
 	if err != nil {
 		span.RecordError(err)
 		span.SetStatus(codes.Error, err.Error())
@@ -326,9 +364,17 @@ func (q *query) open(ctx context.Context) (*scan.Storage, error) {
 	return st, err
 }
 
+// timeRange are the times that the query may look at.
+func (q *query) timeRange() (mint, maxt int64) {
+	if q.fragment != nil {
+		return q.plan.TimeRange()
+	}
+	return promql.FindMinMaxTime(q.stmt)
+}
+
 // logPanic writes the stack of a runtime panic to the engine's log.
 func (q *query) logPanic(err error) {
-	var p *physicalplan.PanicError
+	var p *operators.PanicError
 	if errors.As(err, &p) {
 		q.engine.opts.Logger.Error("runtime panic during query evaluation", "expr", q.text, "err", p.Err, "stacktrace", string(p.Stack))
 	}

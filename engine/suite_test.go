@@ -101,8 +101,12 @@ type omission struct {
 // runSuite runs the suite and sees to it that no query of it is silently left out. A nil open is
 // the suite's own storage.
 func runSuite(t *testing.T, o engine.Opts, omit omission, open func(testing.TB) storage.Storage) {
+	runSuiteOn(t, engine.New(o), omit, open)
+}
+
+func runSuiteOn(t *testing.T, e promql.QueryEngine, omit omission, open func(testing.TB) storage.Storage) {
 	files := &suiteWithout{T: t, omit: omit}
-	eng := &countingEngine{QueryEngine: engine.New(o)}
+	eng := &countingEngine{QueryEngine: e}
 	if open == nil {
 		promqltest.RunBuiltinTests(files, eng)
 	} else {

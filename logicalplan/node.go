@@ -116,7 +116,10 @@ type Call struct {
 	Func *parser.Function
 	Args []Node
 	// Info is set for info() alone: when to look up the info series.
-	Info     *InfoReference
+	Info *InfoReference
+	// Of is what absent() or absent_over_time() asks for, where its argument stands for that and is an instant vector: it
+	// gives the result its labels.
+	Of       Node
 	PosRange posrange.PositionRange
 }
 

@@ -18,7 +18,8 @@ import (
 // modifiers enabled reads it, and Build makes the same tree of it. What passes made of the plan
 // shows only as far as PromQL can spell it: shared nodes are written out at each place,
 // StepInvariant not at all (PromQL implies it), and the matchers of merged selectors are those the query
-// asked for. An Extension is written as its description with its children in parentheses,
+// asked for. What other engines evaluate, and what puts it together, is written as dedup(coalesce(remote(...), ...)), which is not
+// PromQL. An Extension is written as its description with its children in parentheses,
 // which is not PromQL.
 func Text(n Node) string {
 	var w textWriter
@@ -72,9 +73,34 @@ func (w *textWriter) node(n Node) {
 		w.node(n.Expr)
 	case *Shared:
 		w.node(n.Expr)
+	case *Parts:
+		w.parts(n)
+	case *Section:
+		w.node(n.Expr)
+	case *Combine:
+		w.WriteString(n.Describe() + " ")
+		w.list([]Node{n.Expr})
+	case *Remote:
+		w.WriteString("remote(" + n.Query.Text + ")")
+	case *Dedup:
+		w.WriteString("dedup(coalesce")
+		w.list(n.Inputs)
+		w.WriteByte(')')
 	default:
 		w.WriteString(n.Describe())
 		w.list(n.Children())
+	}
+}
+
+// parts writes Parts as aggregations that are told apart by a label.
+func (w *textWriter) parts(n *Parts) {
+	for i, op := range n.Ops() {
+		if i > 0 {
+			w.WriteString(" or ")
+		}
+		w.WriteString("label_replace(")
+		w.node(&Aggregate{Op: op, Expr: n.Expr, Grouping: n.Grouping, Without: n.Without})
+		fmt.Fprintf(w, ", %q, %q, \"\", \"\")", PartLabel, op.String())
 	}
 }
 

@@ -107,6 +107,24 @@ func (b *Batch) poison() {
 	b.Rows, b.Steps = -1, -1
 }
 
+// Section is a copy of the steps r (of the grid) of a batch that has them all, histograms shared.
+func (b *Batch) Section(w *Worker, r StepRange) *Batch {
+	out := w.Batch(b.First, b.Rows, r.From, r.Len())
+	out.Morsel = b.Morsel
+	for row := range b.Rows {
+		from, to := b.Pos(row, r.From-b.From), out.Pos(row, 0)
+		copy(out.F[to:to+out.Steps], b.F[from:from+out.Steps])
+		out.Valid.Copy(to, b.Valid, from, out.Steps)
+		if b.H == nil {
+			continue
+		}
+		for p := b.HValid.Next(from, from+out.Steps); p < from+out.Steps; p = b.HValid.Next(p+1, from+out.Steps) {
+			out.SetHistogram(to+p-from, b.H[p])
+		}
+	}
+	return out
+}
+
 // Pos is the position of a row's step, the step counted from the batch's first.
 func (b *Batch) Pos(row, step int) int { return row*b.Steps + step }
 

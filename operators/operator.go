@@ -109,6 +109,13 @@ type Regridder interface {
 	InputRange(input int, r StepRange) StepRange
 }
 
+// Sparse is a Regridder whose input is evaluated at no other steps than it asks for. (Prometheus evaluates, counts and annotates
+// also those steps of a subquery that no window looks at.)
+type Sparse interface {
+	Regridder
+	Sparse()
+}
+
 // Sized is implemented by an operator that can say, once its inputs are bound, what it is going to hold. What an operator
 // holds of inputs that are folded by rows is known without.
 type Sized interface {

@@ -122,6 +122,12 @@ func (b *builder) root(n logicalplan.Node, c place) error {
 	if err != nil {
 		return err
 	}
+	if b.opts.Emit != nil {
+		emitter := result.NewEmitter(root.op.Schema(), b.opts.Emit)
+		b.plan.root = b.add(emitter, c.grid, root)
+		c.scope.top = b.plan.root
+		return nil
+	}
 	if b.q.DelayedNameRemoval && n.Type() == parser.ValueTypeVector {
 		root = b.add(exchange.NewMerge(b.account(), root.op.Schema(), true, c.grid), c.grid, root)
 		b.plan.cleanup = root
@@ -204,6 +210,16 @@ func (b *builder) node(n logicalplan.Node, c place) (*node, error) {
 		return b.unary(n, c)
 	case *logicalplan.StepInvariant:
 		return b.stepInvariant(n, c)
+	case *logicalplan.Parts:
+		return b.parts(n, c)
+	case *logicalplan.Combine:
+		return b.combine(n, c)
+	case *logicalplan.Remote:
+		return b.remote(n, c), nil
+	case *logicalplan.Dedup:
+		return b.dedup(n, c)
+	case *logicalplan.Section:
+		return b.section(n, c)
 	case logicalplan.Extension:
 		return b.extension(n, c)
 	}

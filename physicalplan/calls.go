@@ -16,6 +16,13 @@ import (
 
 func (b *builder) call(n *logicalplan.Call, c place) (*node, error) {
 	name := n.Func.Name
+	if n.Of != nil {
+		in, err := b.build(n.Args[0], c)
+		if err != nil {
+			return nil, err
+		}
+		return b.absent(n, in, c), nil
+	}
 	if f, ok := window.Lookup(name); ok {
 		out, err := b.rangeFunction(f, n, c)
 		if err != nil {
@@ -122,7 +129,11 @@ func stringArgs(args []logicalplan.Node) []string {
 func (b *builder) absent(n *logicalplan.Call, in *node, c place) *node {
 	var matchers []*labels.Matcher
 	overTime := false
-	switch a := unshared(n.Args[0]).(type) {
+	arg := n.Args[0]
+	if n.Of != nil {
+		arg = n.Of
+	}
+	switch a := unshared(arg).(type) {
 	case *logicalplan.VectorSelector:
 		matchers = a.Matchers
 	case *logicalplan.MatrixSelector:

@@ -157,8 +157,9 @@ func (p *Plan) spread(r operators.StepRange) {
 			need := n.open
 			if g, ok := n.op.(operators.Regridder); ok {
 				need = g.InputRange(in, n.open)
-				// Prometheus evaluates, counts and annotates also steps that no window looks at.
-				need.From = min(need.From, child.open.To)
+				if _, sparse := g.(operators.Sparse); !sparse {
+					need.From = min(need.From, child.open.To)
+				}
 			}
 			need.To = min(need.To, child.grid.Steps)
 			need.From = min(need.From, need.To)

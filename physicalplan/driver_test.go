@@ -175,7 +175,7 @@ func TestPanicsBecomeErrors(t *testing.T) {
 				p, _, _ := testPlan(workers, &ramp{base: newBase(9), rows: 9, steps: 5, fail: c.fail})
 				err := runPlan(p)
 				require.EqualError(t, err, c.want)
-				var panicked *PanicError
+				var panicked *operators.PanicError
 				if name == "runtime" {
 					require.ErrorAs(t, err, &panicked)
 					require.Contains(t, string(panicked.Stack), "driver_test.go")

@@ -3,8 +3,6 @@ package physicalplan
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -154,7 +152,7 @@ func (r *run) work(w *operators.Worker) {
 }
 
 func (r *run) guard(w *operators.Worker, m int) (err error) {
-	defer Recover(&err)
+	defer operators.Recover(&err)
 	if err := r.query.Err(); err != nil {
 		return err
 	}
@@ -264,30 +262,4 @@ func (r *run) await(s *sink, segment, m int) bool {
 		r.turn.Wait()
 	}
 	return m <= r.failed
-}
-
-// PanicError is a runtime panic of an operator or the storage as an error, worded as Prometheus words it.
-type PanicError struct {
-	Err   error
-	Stack []byte
-}
-
-// Error implements error.
-func (e *PanicError) Error() string { return e.Err.Error() }
-
-// Unwrap gives the panic's own error.
-func (e *PanicError) Unwrap() error { return e.Err }
-
-// Recover, deferred, turns a panic into the error of a query. A runtime error keeps its stack for the log.
-func Recover(errp *error) {
-	switch e := recover().(type) {
-	case nil:
-	case runtime.Error:
-		buf := make([]byte, 64<<10)
-		*errp = &PanicError{Err: fmt.Errorf("unexpected error: %w", e), Stack: buf[:runtime.Stack(buf, false)]}
-	case error:
-		*errp = e
-	default:
-		*errp = fmt.Errorf("%v", e)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/operators/result"
 	"github.com/stride-promql/stride/operators/scan"
+	"github.com/stride-promql/stride/remote"
 )
 
 // Options are what Build needs besides the logical plan.
@@ -26,6 +27,13 @@ type Options struct {
 	Builders []Builder
 	// StepsPerRange is the most steps that are run at once; 0 is all.
 	StepsPerRange int
+	// Emit takes the result of a plan that is a part of a query: columns as they are computed, one call at a time. nil: the
+	// result is kept for Value.
+	Emit func(*remote.Columns) error
+	// Steps are those of the plan that are run; nil: all.
+	Steps *operators.StepRange
+	// Remote says how parts of the query reach other engines; it may be nil for a plan that is only explained.
+	Remote *Remote
 	// Poison overwrites batches that were given back. For tests.
 	Poison bool
 }

@@ -13,21 +13,24 @@ import (
 // given back memory, or as two halves.
 func (d *driver) runRanges(ctx context.Context) error {
 	p := d.plan
-	steps := p.root.grid.Steps
+	start, steps := 0, p.root.grid.Steps
+	if r := p.opts.Steps; r != nil {
+		start, steps = r.From, r.To
+	}
 	width := p.opts.StepsPerRange
 	if width <= 0 {
-		width = p.fit(max(1, steps))
-		if width < steps {
+		width = p.fit(max(1, steps-start))
+		if width < steps-start {
 			p.forgetAhead()
 		}
 	}
-	for from := 0; from < max(1, steps); {
+	for from := start; from < max(start+1, steps); {
 		r := operators.StepRange{From: from, To: min(from+width, steps)}
 		var m marks
 		if p.query.MemoryLimited() {
 			m = p.mark()
 		}
-		err := d.runRange(ctx, r, from == 0)
+		err := d.runRange(ctx, r, from == start)
 		if errors.Is(err, operators.ErrShortOfMemory) {
 			if err := p.rewind(m, r); err != nil {
 				return err
@@ -98,7 +101,9 @@ func (p *Plan) rewind(m marks, r operators.StepRange) error {
 	if r.From == 0 {
 		p.forgetAhead()
 	}
-	p.collector.Rewind(r.From)
+	if p.collector != nil {
+		p.collector.Rewind(r.From)
+	}
 	p.spread(operators.StepRange{From: r.From, To: r.From})
 	for _, n := range p.nodes {
 		if err := n.op.Open(n.open); err != nil {

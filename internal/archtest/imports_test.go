@@ -22,8 +22,11 @@ var mayImport = map[string][]string{
 	"internal/slab":           {},
 	"internal/tsdbdir":        {},
 
+	// What both sides of a distributed query share.
+	"remote": {"internal/bitmap"},
+
 	// What to compute. It knows nothing of operators.
-	"logicalplan": {},
+	"logicalplan": {"remote"},
 
 	// How to compute. It knows nothing of plans; the families know each other only where one is fused into another.
 	"operators":              {"internal/bitmap", "internal/slab"},
@@ -32,15 +35,16 @@ var mayImport = map[string][]string{
 	"operators/exchange":     {"internal/bitmap"},
 	"operators/function":     {"internal/bitmap"},
 	"operators/operatortest": {"internal/bitmap"},
-	"operators/result":       {"internal/bitmap"},
+	"operators/remoteexec":   {"internal/bitmap", "remote"},
+	"operators/result":       {"internal/bitmap", "remote"},
 	"operators/scan":         {"internal/bitmap", "internal/chunkdecode", "operators/window"},
 	"operators/subquery":     {"internal/bitmap", "operators/window"},
 	"operators/window":       {"internal/bitmap", "internal/quantile"},
 
 	// The only package that knows both.
-	"physicalplan": {"internal/bitmap", "logicalplan", "operators/..."},
+	"physicalplan": {"internal/bitmap", "logicalplan", "operators/...", "remote"},
 
-	"engine":     {"logicalplan", "operators", "operators/scan", "physicalplan"},
+	"engine":     {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
 	"cmd/stride": {"engine", "internal/gendata", "internal/tsdbdir", "operators"},
 }
 

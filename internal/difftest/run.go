@@ -37,6 +37,8 @@ type Config struct {
 	MaxSteps int
 	// Tolerance replaces DefaultTolerance unless 0.
 	Tolerance float64
+	// Inexact lets instant queries differ by the tolerance too: sums are added up in another order.
+	Inexact bool
 	// Stats compares sample statistics too.
 	Stats bool
 	// SelfChecks compares every n-th range query of the candidate with its own
@@ -292,7 +294,7 @@ func (s *session) compare(ctx context.Context, c Case, st *teststorage.TestStora
 	cmp := Comparer{Tolerance: s.cfg.Tolerance}
 	if expr, err := s.parser.ParseExpr(c.Query); err == nil {
 		m.Expr = expr
-		cmp = NewComparer(expr, c.Times, s.cfg.Tolerance, s.cfg.Stats)
+		cmp = s.comparer(expr, c.Times)
 	}
 	cmp.merged = c.Dataset.arrange != nil
 	m.Diff = cmp.Compare(m.Runs[0], m.Got)
@@ -404,4 +406,13 @@ func (r *Report) ErrorKinds(n int) []string {
 		out = append(out, fmt.Sprintf("%d: %s", r.ErrorTexts[t], t))
 	}
 	return out
+}
+
+// comparer is the one that a query and the configuration ask for.
+func (s *session) comparer(expr parser.Expr, times Times) Comparer {
+	c := NewComparer(expr, times, s.cfg.Tolerance, s.cfg.Stats)
+	if s.cfg.Inexact {
+		c.Tolerance = s.cfg.Tolerance
+	}
+	return c
 }

@@ -1,0 +1,236 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/util/annotations"
+	"github.com/prometheus/prometheus/util/stats"
+
+	"github.com/stride-promql/stride/logicalplan"
+	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/physicalplan"
+	"github.com/stride-promql/stride/remote"
+)
+
+// NewDistributed makes an engine that lets the engines of endpoints evaluate what they can without seeing each other's data, and
+// the rest itself. endpoints are asked for their engines once for each query. What has to be evaluated here reads from the
+// query's storage or, if that is nil, from the engines that are a remote.Selector.
+//
+// An engine that fails makes the query fail, unless opts or the query's options (WithPartialResponse) allow a partial response:
+// then there is a warning that names it, and what may be missing.
+func NewDistributed(opts Opts, endpoints remote.RemoteEndpoints) *Engine {
+	e := New(opts)
+	e.distribution = &distribution{
+		endpoints: endpoints,
+		optimizer: logicalplan.NewDistributedExecutionOptimizer(endpoints),
+	}
+	if endpoints == nil {
+		e.err = errors.Join(e.err, errors.New("engine: NewDistributed needs endpoints; without any, use New"))
+	}
+	return e
+}
+
+// distribution is what makes an engine a distributed one.
+type distribution struct {
+	endpoints remote.RemoteEndpoints
+	optimizer *logicalplan.DistributedExecutionOptimizer
+}
+
+// partialResponder is implemented by query options that say whether a partial response is wanted.
+type partialResponder interface{ PartialResponse() bool }
+
+type partialOpts struct {
+	promql.QueryOpts
+	partial bool
+}
+
+// PartialResponse is what WithPartialResponse was told.
+func (o partialOpts) PartialResponse() bool { return o.partial }
+
+// WithPartialResponse says of one query whether engines that fail become warnings. opts may be nil.
+func WithPartialResponse(opts promql.QueryOpts, partial bool) promql.QueryOpts {
+	if opts == nil {
+		opts = promql.NewPrometheusQueryOpts(false, 0, nil)
+	}
+	return partialOpts{opts, partial}
+}
+
+// passes are the optimizers for a query: with distribution, those that cut it come before the first that leaves no PromQL.
+func (q *query) passes() []logicalplan.Optimizer {
+	own := q.engine.opts.Optimizers
+	d := q.engine.distribution
+	if d == nil {
+		return own
+	}
+	if q.engines == nil {
+		q.engines = d.endpoints.Engines()
+	}
+	at := len(own)
+	for i, p := range own {
+		if _, ok := p.(logicalplan.DAGPass); ok {
+			at = i
+			break
+		}
+	}
+	passes := append([]logicalplan.Optimizer{}, own[:at]...)
+	passes = append(passes, d.optimizer.PassthroughWithEngines(q.engines), d.optimizer.WithEngines(q.engines, q.unsplit))
+	return append(passes, own[at:]...)
+}
+
+// maxRemotes is the most parts of one query that are on their way at once.
+const maxRemotes = 64
+
+// remotes says how parts of the query reach other engines.
+func (q *query) remotes() *physicalplan.Remote {
+	if q.engine.distribution == nil {
+		return nil
+	}
+	r := &physicalplan.Remote{Start: q.send, Check: q.checkPart, Slots: make(chan struct{}, maxRemotes)}
+	if q.partial {
+		r.Missing = missing
+	} else {
+		r.Start = func(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error) {
+			s, err := q.send(ctx, r)
+			if err != nil {
+				return nil, remoteError(r, err)
+			}
+			return namedStream{s, r}, nil
+		}
+	}
+	return r
+}
+
+// namedStream names the engine in errors.
+type namedStream struct {
+	remote.ColumnStream
+	of *logicalplan.Remote
+}
+
+// Next implements remote.ColumnStream.
+func (s namedStream) Next(ctx context.Context) (*remote.Columns, error) {
+	c, err := s.ColumnStream.Next(ctx)
+	if err != nil {
+		err = remoteError(s.of, err)
+	}
+	return c, err
+}
+
+// remoteError is an error of another engine. Errors of the query itself, which would have come from here as well, stay what they are.
+func remoteError(r *logicalplan.Remote, err error) error {
+	var q *remote.QueryError
+	if errors.As(err, &q) {
+		return q.Err
+	}
+	return remote.EngineError(r.Engine.Name(), err)
+}
+
+// missing is the warning for an engine that failed.
+func missing(r *logicalplan.Remote, err error) error {
+	var sets []string
+	more := 0
+	for _, c := range r.Engine.Coverage() {
+		if len(sets) == 5 {
+			more++
+			continue
+		}
+		sets = append(sets, c.Labels.String())
+	}
+	if more > 0 {
+		sets = append(sets, fmt.Sprintf("and %d more", more))
+	}
+	from := time.UnixMilli(r.Times.Start + int64(r.Steps.From)*r.Times.Interval).UTC().Format(time.RFC3339)
+	to := time.UnixMilli(r.Times.Start + int64(r.Steps.To-1)*r.Times.Interval).UTC().Format(time.RFC3339)
+	return fmt.Errorf("%w: remote engine %s failed, so that results from %s to %s of series with the external labels %s may be missing: %s",
+		annotations.PromQLWarning, r.Engine.Name(), from, to, strings.Join(sets, ", "), err)
+}
+
+// checkPart refuses a part of an aggregation that is of no use.
+func (q *query) checkPart(r *logicalplan.Remote, a annotations.Annotations) error {
+	if r.Unmixed && saysMixed(a) {
+		return logicalplan.ErrMixed
+	}
+	return nil
+}
+
+// saysMixed tells whether annotations say that samples met in a group which do not go together. Other engines may give no more of
+// an annotation than its text.
+func saysMixed(a annotations.Annotations) bool {
+	for _, err := range a {
+		text := err.Error()
+		if strings.Contains(text, "mix of histograms and floats for aggregation") ||
+			strings.Contains(text, "mix of histograms with exponential and custom buckets") ||
+			strings.Contains(text, "ignored histogram in") {
+			return true
+		}
+	}
+	return false
+}
+
+// mixed tells whether a query has to be done again because what met in a group of a split aggregation does not go together: only
+// who sees all samples knows what is left of the group, and what to call it.
+func (q *query) mixed(a annotations.Annotations) bool {
+	if q.engine.distribution == nil || q.unsplit || !saysMixed(a) {
+		return false
+	}
+	split := false
+	logicalplan.Walk(q.plan.Root, func(n logicalplan.Node) bool {
+		r, ok := n.(*logicalplan.Remote)
+		split = split || ok && r.Unmixed
+		return !split
+	})
+	return split
+}
+
+// send starts a part of the query at another engine.
+func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error) {
+	o := &q.engine.opts
+	version, plan, err := r.Query.Encode(r.Times, q.stmt.LookbackDelta.Milliseconds(), r.Steps, logicalplan.FragmentOptions{
+		DelayedNameRemoval: o.EnableDelayedNameRemoval,
+		TypeAndUnitLabels:  o.EnableTypeAndUnitLabels,
+		UseStartTimestamps: q.useST,
+		PerStepStats:       q.samples.EnablePerStepStats,
+	})
+	if err != nil {
+		return nil, err
+	}
+	part := &remote.Text{Query: r.Query.Text, Version: version, Encoded: plan}
+	opts := promql.NewPrometheusQueryOpts(q.samples.EnablePerStepStats, q.stmt.LookbackDelta, nil)
+	caps := r.Engine.Capabilities()
+	times, from := r.Times, 0
+	if caps.PlanVersion < version {
+		// Only the steps asked for: text says nothing of others.
+		from = r.Steps.From
+		times.Start, times.End = r.Times.Start+int64(from)*r.Times.Interval, r.Times.Start+int64(r.Steps.To-1)*r.Times.Interval
+	}
+	var sent promql.Query
+	if q.instant && times.Start == times.End || caps.PlanVersion < version && times.Start == times.End {
+		sent, err = r.Engine.NewInstantQuery(ctx, opts, part, time.UnixMilli(times.Start))
+	} else {
+		sent, err = r.Engine.NewRangeQuery(ctx, opts, part, time.UnixMilli(times.Start), time.UnixMilli(times.End), time.Duration(times.Interval)*time.Millisecond)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := sent.(remote.Streamer); ok {
+		return s.Stream(ctx)
+	}
+	res := sent.Exec(ctx)
+	defer sent.Close()
+	if res.Err != nil {
+		return nil, res.Err
+	}
+	grid := operators.Grid{Start: r.Times.Start, Interval: r.Times.Interval, Steps: r.Steps.To}
+	return remote.ResultStream(res, sent.Stats(), grid.Start, grid.Interval, from, r.Steps.To-from)
+}
+
+// replan plans the query again without what turned out not to hold.
+func (q *query) replan() error {
+	q.unsplit = true
+	*q.samples = *stats.NewQuerySamples(q.samples.EnablePerStepStats)
+	return q.optimize()
+}

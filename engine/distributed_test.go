@@ -1,0 +1,253 @@
+package engine_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/stride-promql/stride/engine"
+	"github.com/stride-promql/stride/internal/difftest"
+	"github.com/stride-promql/stride/internal/difftest/smith"
+)
+
+// around are cut points near the times of a query: windows reach back from its start.
+func around(c cut, start, end int64) cut {
+	c.from, c.to = start-2*3_600_000, end+60_000
+	return c
+}
+
+func cutByTime(query string, start, end int64) cut {
+	return around(cut{seed: seedOf(query, start), byTime: true}, start, end)
+}
+
+func cutByLabel(query string, start, end int64) cut {
+	return around(cut{seed: seedOf(query, start), label: "shard", parts: 1 + int(seedOf(query, start)%4)}, start, end)
+}
+
+func cutByBoth(query string, start, end int64) cut {
+	c := cutByLabel(query, start, end)
+	c.byTime = true
+	return c
+}
+
+var cuts = []struct {
+	name string
+	of   func(query string, start, end int64) cut
+}{
+	{"time", cutByTime},
+	{"label", cutByLabel},
+	{"both", cutByBoth},
+}
+
+// Prometheus' test suite holds when its data is spread over engines by time.
+func TestBuiltinSuiteCutByTime(t *testing.T) {
+	o := suiteOpts()
+	o.Workers = 2
+	t.Run("apart", func(t *testing.T) {
+		apart := func(query string, start, end int64) cut {
+			c := cutByTime(query, start, end)
+			c.apart = true
+			return c
+		}
+		runSuiteOn(t, newCutEngine(o, apart), omission{}, nil)
+	})
+	t.Run("overlapping", func(t *testing.T) {
+		runSuiteOn(t, newCutEngine(o, cutByTime), omission{
+			file:    "testdata/start_timestamps.test",
+			queries: 237,
+			reason:  "engines that overlap both count how often an annotation occurred",
+		}, nil)
+	})
+}
+
+// distributedExplanations are what differs by nature.
+func distributedExplanations() []difftest.Explanation {
+	aggregates := func(ops ...parser.ItemType) func(parser.Expr) bool {
+		return func(expr parser.Expr) bool {
+			found := false
+			parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+				if a, ok := n.(*parser.AggregateExpr); ok && slices.Contains(ops, a.Op) {
+					found = true
+				}
+				return nil
+			})
+			return found
+		}
+	}
+	counts := regexp.MustCompile(`( \(\d+ occurrences\)|, over \d+ samples from| \(\d+:\d+\)$)`)
+	masked := func(texts []string) []string {
+		var out []string
+		for _, t := range texts {
+			out = append(out, counts.ReplaceAllString(t, ""))
+		}
+		slices.Sort(out)
+		return out
+	}
+	sums := aggregates(parser.SUM, parser.AVG, parser.STDDEV, parser.STDVAR)
+	incompatible := func(texts []string) []string {
+		return slices.DeleteFunc(masked(texts), func(t string) bool {
+			return strings.Contains(t, "incompatible") || strings.Contains(t, "mismatched custom buckets") || strings.Contains(t, "conflicting counter resets")
+		})
+	}
+	return []difftest.Explanation{
+		{
+			Reason: "limitk takes the first series that it meets",
+			Matches: func(m *difftest.Mismatch) bool {
+				return m.Diff.Part == difftest.PartValue && aggregates(parser.LIMITK)(m.Expr)
+			},
+		},
+		{
+			Reason: "topk and bottomk of a part of the series choose otherwise among equals",
+			Matches: func(m *difftest.Mismatch) bool {
+				if m.Diff.Part != difftest.PartValue || !aggregates(parser.TOPK, parser.BOTTOMK)(m.Expr) {
+					return false
+				}
+				if a, ok := m.Expr.(*parser.AggregateExpr); ok && (a.Op == parser.TOPK || a.Op == parser.BOTTOMK) {
+					return slices.Equal(valuesOf(m.Runs[0].Value), valuesOf(m.Got.Value))
+				}
+				return true
+			},
+		},
+		{
+			Reason: "the first histogram that an engine holds does not say whether its counter was reset",
+			Matches: func(m *difftest.Mismatch) bool {
+				return m.Diff.Part == difftest.PartValue && strings.Contains(m.Diff.Text, "counter reset hint")
+			},
+		},
+		{
+			Reason: "groups of topk and bottomk come in the order of what was picked",
+			Matches: func(m *difftest.Mismatch) bool {
+				want, ok1 := m.Runs[0].Value.(promql.Vector)
+				got, ok2 := m.Got.Value.(promql.Vector)
+				if m.Diff.Part != difftest.PartValue || !ok1 || !ok2 || !aggregates(parser.TOPK, parser.BOTTOMK)(m.Expr) || len(want) != len(got) {
+					return false
+				}
+				inOrder := func(v promql.Vector) promql.Vector {
+					v = slices.Clone(v)
+					slices.SortFunc(v, func(a, b promql.Sample) int { return labels.Compare(a.Metric, b.Metric) })
+					return v
+				}
+				want, got = inOrder(want), inOrder(got)
+				for i := range want {
+					if !labels.Equal(want[i].Metric, got[i].Metric) || want[i].F != got[i].F {
+						return false
+					}
+				}
+				return true
+			},
+		},
+		{
+			Reason: "engines that overlap both count how often an annotation occurred, and of equal ones each names the last place that it knows of",
+			Matches: func(m *difftest.Mismatch) bool {
+				want := m.Runs[0]
+				return m.Diff.Part == difftest.PartAnnotations && slices.Equal(masked(want.Warnings), masked(m.Got.Warnings)) && slices.Equal(masked(want.Infos), masked(m.Got.Infos))
+			},
+		},
+		{
+			Reason: "of several operands of a step that do not go together, Prometheus names the last: here there is a last one of each partition",
+			Matches: func(m *difftest.Mismatch) bool {
+				want := m.Runs[0]
+				return m.Diff.Part == difftest.PartAnnotations && slices.Equal(incompatible(want.Warnings), incompatible(m.Got.Warnings)) && slices.Equal(incompatible(want.Infos), incompatible(m.Got.Infos))
+			},
+		},
+		{
+			Reason: "Prometheus looks for duplicates on the one side of an operation if there is anything at all on the other: here, in the same partition",
+			Matches: func(m *difftest.Mismatch) bool {
+				want := m.Runs[0].Err
+				return m.Diff.Part == difftest.PartError && m.Got.Err == nil && want != nil && strings.HasPrefix(want.Error(), "found duplicate series for the match group")
+			},
+		},
+		{
+			// A zero bucket becomes as wide as the populated bucket of another histogram that it cuts into.
+			Reason: "histograms with zero buckets of different widths add up to other buckets in another order",
+			Matches: func(m *difftest.Mismatch) bool {
+				return m.Diff.Part == difftest.PartValue && sums(m.Expr) && strings.Contains(m.Diff.Text, "tive buckets: want")
+			},
+		},
+		{
+			Reason: "sums are added up in another order, which shows in the last digits, and some operations make much of these",
+			Matches: func(m *difftest.Mismatch) bool {
+				return m.Diff.Part == difftest.PartValue && sums(m.Expr) && magnifies(m.Expr)
+			},
+		},
+	}
+}
+
+// valuesOf are the times and values of all samples, in order.
+func valuesOf(v parser.Value) []string {
+	var out []string
+	switch v := v.(type) {
+	case promql.Vector:
+		for _, s := range v {
+			out = append(out, fmt.Sprint(s.F, s.H))
+		}
+	case promql.Matrix:
+		for _, s := range v {
+			for _, p := range s.Floats {
+				out = append(out, fmt.Sprint(p.T, p.F))
+			}
+			for _, p := range s.Histograms {
+				out = append(out, fmt.Sprint(p.T, p.H))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// magnifies says whether an expression may make very different values, or labels, of values that differ in the last digits.
+func magnifies(expr parser.Expr) bool {
+	found := false
+	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
+		switch n := n.(type) {
+		case *parser.BinaryExpr:
+			found = found || n.Op == parser.MOD || n.Op == parser.SUB || n.Op.IsComparisonOperator()
+		case *parser.AggregateExpr:
+			switch n.Op {
+			case parser.COUNT_VALUES, parser.TOPK, parser.BOTTOMK, parser.STDDEV, parser.STDVAR:
+				found = true
+			}
+		case *parser.Call:
+			switch n.Func.Name {
+			case "sin", "cos", "tan", "floor", "ceil", "round", "sgn", "changes", "resets", "rate", "irate", "increase", "delta", "idelta", "deriv":
+				found = true
+			}
+		}
+		return nil
+	})
+	return found
+}
+
+// TestDistributedDifferential compares generated queries over spread data with Prometheus over all of it.
+func TestDistributedDifferential(t *testing.T) {
+	queries := *differentialQueries
+	if testing.Short() {
+		queries = min(queries, 500)
+	}
+	for _, c := range cuts {
+		t.Run(c.name, func(t *testing.T) {
+			report := difftest.Run(t, difftest.Config{
+				Seed:    *differentialSeed,
+				First:   *differentialFirst,
+				Queries: queries,
+				Candidate: func(o promql.EngineOpts) promql.QueryEngine {
+					return newCutEngine(engine.Opts{EngineOpts: o, Workers: 2, PoisonBatches: true}, c.of)
+				},
+				Reference: func(o promql.EngineOpts) promql.QueryEngine {
+					return wholeEngine{difftest.Prometheus(o), c.of}
+				},
+				Generators:    []difftest.Generator{difftest.Grammar(3), difftest.Grammar(4), smith.Generator(3)},
+				Inexact:       true,
+				Explained:     append(difftest.Explanations(), distributedExplanations()...),
+				MaxMismatches: *differentialMax,
+			})
+			t.Log(report)
+		})
+	}
+}

@@ -1,0 +1,329 @@
+package logicalplan
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/remote"
+)
+
+// DistributedExecutionOptimizer lets other engines evaluate as much of the query as they can without seeing each other's data.
+//
+//	before:                     after:
+//	-                           -
+//	  sum                         sum
+//	    rate()                      dedup coalesce by (cluster)
+//	      [2m]                        remote a: sum by (cluster) (rate(m[2m]))
+//	        m                         remote b: sum by (cluster) (rate(m[2m]))
+//
+// It classifies each part of the query from the leaves up: an engine can evaluate it as it is (as-is), or after an
+// aggregation was split (split), or not (stays). Then it takes the largest parts that are as-is or split, and lets each be
+// evaluated by all engines whose data may matter.
+//
+// Partition labels are the external labels that tell data sets apart. A part is as-is if each series of its result comes from
+// series of one partition label set and says so in its labels: then the results of all partitions together are the result, and
+// where engines overlap, samples with equal labels at one step are the same. docs/distributed.md has the rule of each operator.
+type DistributedExecutionOptimizer struct {
+	Endpoints remote.RemoteEndpoints
+	// Unsplit leaves sums and averages whole that lose partition labels: how a query is done again in which floats and
+	// histograms met in a group of one engine.
+	Unsplit bool
+
+	topologies *topologies
+}
+
+// NewDistributedExecutionOptimizer keeps what it found out about endpoints' label sets for as long as they stay the same.
+func NewDistributedExecutionOptimizer(endpoints remote.RemoteEndpoints) *DistributedExecutionOptimizer {
+	return &DistributedExecutionOptimizer{Endpoints: endpoints, topologies: &topologies{}}
+}
+
+// WithEngines is the optimizer for one query, for which the endpoints' engines were asked already.
+func (o DistributedExecutionOptimizer) WithEngines(engines []remote.RemoteEngine, unsplit bool) *DistributedExecutionOptimizer {
+	o.Endpoints, o.Unsplit = remote.StaticEndpoints(engines), unsplit
+	return &o
+}
+
+// Name is "distribute".
+func (*DistributedExecutionOptimizer) Name() string { return "distribute" }
+
+// ErrNoEngines is the warning of a distributed query for which there is no engine at all.
+var ErrNoEngines = fmt.Errorf("%w: no remote engine is known: the query was evaluated over local data alone", annotations.PromQLWarning)
+
+// Optimize distributes.
+func (o *DistributedExecutionOptimizer) Optimize(p *Plan) (*Plan, annotations.Annotations) {
+	if selectors(p.Root) == 0 || distributed(p.Root) {
+		return p, nil
+	}
+	engines := o.Endpoints.Engines()
+	if len(engines) == 0 {
+		var notes annotations.Annotations
+		return p, notes.Add(ErrNoEngines)
+	}
+	t := o.topologies
+	if t == nil {
+		t = &topologies{}
+	}
+	d := newDistributor(t.of(engines), p.Lookback, o.Unsplit)
+	p.Root = d.replace(p.Root, p.Times, false)
+	return p, nil
+}
+
+// distributed tells plans that have been through the pass.
+func distributed(n Node) bool {
+	found := false
+	Walk(n, func(n Node) bool {
+		switch n.(type) {
+		case *Remote, *Dedup:
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
+// distributor is one run of the pass.
+type distributor struct {
+	classifier
+	topology *topology
+	lookback int64
+}
+
+func newDistributor(t *topology, lookback int64, unsplit bool) *distributor {
+	return &distributor{classifier: newClassifier(t, unsplit), topology: t, lookback: lookback}
+}
+
+// replace gives what stands for n, which is evaluated at the given times. inParam says that it is in the parameter of an aggregation.
+func (d *distributor) replace(n Node, at Times, inParam bool) Node {
+	if at.steps() == 0 {
+		return n // it is evaluated at no time
+	}
+	switch d.class(n) {
+	case asIs:
+		if _, ok := n.(*StepInvariant); ok {
+			break // the part below it is evaluated at one step
+		}
+		if n.Type() == parser.ValueTypeVector && !(inParam && hasAt(n)) {
+			return d.ordered(n, d.union(n, n, at, false))
+		}
+	case split:
+		if !(inParam && hasAt(n)) {
+			return d.split(n.(*Aggregate), at)
+		}
+	case free:
+		return n
+	}
+	if c, ok := n.(*Call); ok && c.Of == nil && (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && d.class(c.Args[0]) == asIs && !inParam {
+		return d.absent(c, at)
+	}
+	a, aggregate := n.(*Aggregate)
+	for i, c := range n.Children() {
+		if i == 1 && isInfo(n) {
+			continue // it only carries matchers
+		}
+		if _, ok := c.(*VectorSelector); ok && !d.replaceable(n) {
+			continue
+		}
+		if r := d.replace(c, childTimes(n, at), inParam || aggregate && a.Param == c); r != c {
+			n.SetChild(i, r)
+		}
+	}
+	return n
+}
+
+// replaceable tells nodes whose selector may be replaced by what is no selector.
+func (d *distributor) replaceable(n Node) bool {
+	switch n := n.(type) {
+	case *MatrixSelector:
+		return false
+	case *Call:
+		return n.Func.Name != "timestamp" && n.Func.Name != "start_timestamp" && n.Func.Name != "absent"
+	}
+	return true
+}
+
+func isInfo(n Node) bool {
+	c, ok := n.(*Call)
+	return ok && c.Func.Name == "info"
+}
+
+// hasAt tells whether a selector or subquery below n has an `@`.
+func hasAt(n Node) bool {
+	found := false
+	Walk(n, func(n Node) bool {
+		switch n := n.(type) {
+		case *VectorSelector:
+			found = found || n.Timestamp != nil
+		case *Subquery:
+			found = found || n.Timestamp != nil
+		}
+		return !found
+	})
+	return found
+}
+
+// ordered puts what orders the result of an instant query on top of engines' results, which come in the order of labels.
+func (d *distributor) ordered(n, union Node) Node {
+	a, ok := n.(*Aggregate)
+	if !ok || a.Op != parser.TOPK && a.Op != parser.BOTTOMK {
+		return union
+	}
+	if dedup, ok := union.(*Dedup); !ok || len(dedup.Inputs) == 0 {
+		return union
+	}
+	again := *a
+	again.Expr = union
+	return &again
+}
+
+// split evaluates an aggregation by partition at the engines and the rest here.
+func (d *distributor) split(a *Aggregate, at Times) Node {
+	part := *a
+	part.Grouping = d.keeping(a)
+	root := *a
+	switch a.Op {
+	case parser.AVG, parser.STDDEV, parser.STDVAR:
+		parts := &Parts{Op: a.Op, Expr: a.Expr, Grouping: part.Grouping, Without: a.Without, PosRange: a.PosRange}
+		union := d.union(parts, a.Expr, at, true)
+		if isEmpty(union) {
+			return union
+		}
+		return &Combine{Op: a.Op, Expr: union, Grouping: a.Grouping, Without: a.Without, PosRange: a.PosRange}
+	case parser.COUNT:
+		root.Op = parser.SUM
+	case parser.COUNT_VALUES:
+		root.Op, root.Param = parser.SUM, nil
+		if !a.Without {
+			root.Grouping = sortedUnion(a.Grouping, []string{a.Param.(*StringLiteral).Val})
+		}
+	}
+	union := d.union(&part, a.Expr, at, a.Op == parser.SUM)
+	if isEmpty(union) {
+		return union
+	}
+	root.Expr = union
+	return &root
+}
+
+func isEmpty(n Node) bool {
+	u, ok := n.(*Dedup)
+	return ok && len(u.Inputs) == 0
+}
+
+// keeping is the grouping of an aggregation with the partition labels kept apart.
+func (d *distributor) keeping(a *Aggregate) []string {
+	if !a.Without {
+		return sortedUnion(a.Grouping, d.topology.partition)
+	}
+	return slices.DeleteFunc(slices.Clone(a.Grouping), func(n string) bool { return slices.Contains(d.topology.partition, n) })
+}
+
+func sortedUnion(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// absent looks for any sample of any partition: absent of the groups that have one. (last_over_time keeps names apart, so that no
+// two series become one.)
+func (d *distributor) absent(c *Call, at Times) Node {
+	arg := c.Args[0]
+	in := arg
+	if c.Func.Name == "absent_over_time" {
+		in = &Call{Func: parser.Functions["last_over_time"], Args: []Node{arg}, PosRange: c.PosRange}
+	}
+	group := &Aggregate{Op: parser.GROUP, Expr: in, Grouping: d.topology.partition, PosRange: c.PosRange}
+	out := *c
+	out.Args, out.Of = []Node{d.union(group, group, at, false)}, arg
+	return &out
+}
+
+// union is a fragment, which stands for a part of the query, evaluated by all engines whose data may matter. With unmixed,
+// see Remote.
+func (d *distributor) union(fragment, of Node, at Times, unmixed bool) Node {
+	var selected [][]*labels.Matcher
+	Walk(fragment, func(n Node) bool {
+		if v, ok := n.(*VectorSelector); ok {
+			selected = append(selected, v.Matchers)
+		}
+		return true
+	})
+	needs := needs(fragment, d.lookback)
+	t := d.topology
+	matches := make([]bool, len(t.engines))
+	for i := range t.engines {
+		matches[i] = slices.ContainsFunc(selected, t.values[i].mayMatch)
+	}
+	ranking := &patternRanking{topology: t, runs: make([][]Run, len(t.patterns))}
+	asked := make([]StepRange, len(t.engines))
+	local := StepRange{}
+	open := make([][]StepRange, len(t.patterns)) // steps that no engine covers
+	for i := range t.patterns {
+		p := &t.patterns[i]
+		if !slices.ContainsFunc(p.members, func(m member) bool { return matches[m.engine] }) || !p.mayMatch(selected) {
+			continue
+		}
+		runs, uncovered := p.ranks(needs, at, func(e int) string { return t.engines[e].Name() })
+		ranking.runs[i], open[i] = runs, uncovered
+		for _, r := range runs {
+			for _, m := range r.Inputs {
+				asked[p.members[m].engine] = asked[p.members[m].engine].hull(r.StepRange)
+			}
+		}
+		for _, r := range uncovered {
+			local = local.hull(r)
+		}
+	}
+	out := &Dedup{Partition: t.partition, Ranking: ranking, Of: of}
+	query := newRemoteQuery(fragment)
+	input := make([]int, len(t.engines))
+	for i, e := range t.engines {
+		if asked[i].From >= asked[i].To {
+			continue
+		}
+		input[i] = len(out.Inputs)
+		out.Inputs = append(out.Inputs, &Remote{Engine: e, Query: query, Times: at, Steps: asked[i], Unmixed: unmixed})
+	}
+	if local.From < local.To {
+		out.Inputs = append(out.Inputs, &Section{Expr: fragment, Steps: local})
+	}
+	// From members of patterns to inputs.
+	for i, runs := range ranking.runs {
+		for k := range runs {
+			r := &runs[k]
+			for j, m := range r.Inputs {
+				r.Inputs[j] = input[t.patterns[i].members[m].engine]
+			}
+			if slices.ContainsFunc(open[i], func(o StepRange) bool { return o.From <= r.From && r.From < o.To }) {
+				r.Inputs = []int{len(out.Inputs) - 1}
+			}
+		}
+	}
+	return out
+}
+
+// hull is the least range with both.
+func (r StepRange) hull(o StepRange) StepRange {
+	if r.From >= r.To {
+		return o
+	}
+	return StepRange{min(r.From, o.From), max(r.To, o.To)}
+}
+
+// ErrMixed is the error of a distributed query in which floats and histograms met in a group of one engine, so that a sum or
+// average cannot be split. The query can be done again without that.
+var ErrMixed = errors.New("floats and histograms met in a group of a part of the series")
+
+// String names the endpoints' engines, for logs.
+func (o *DistributedExecutionOptimizer) String() string {
+	var names []string
+	for _, e := range o.Endpoints.Engines() {
+		names = append(names, e.Name())
+	}
+	return "distribute over " + strings.Join(names, ", ")
+}

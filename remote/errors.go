@@ -1,0 +1,18 @@
+package remote
+
+import "fmt"
+
+// QueryError is an error of the query, and not of the engine that found it: any other would have found it as well, so that it is
+// reported as if it had been found at the root.
+type QueryError struct{ Err error }
+
+// Error implements error.
+func (e *QueryError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the error alone.
+func (e *QueryError) Unwrap() error { return e.Err }
+
+// EngineError says which engine failed.
+func EngineError(name string, err error) error {
+	return fmt.Errorf("remote engine %s: %w", name, err)
+}
