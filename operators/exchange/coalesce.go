@@ -209,8 +209,7 @@ func (c *Coalesce) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 	b := w.Batch(first, len(rows), c.r.From, c.r.Len())
 	b.Morsel = m
 	for i, row := range rows {
-		dst := b.Column(i)
-		d := deduplication{dst: dst, from: c.r.From}
+		d := deduplication{dst: b, row: i}
 		for _, member := range row.members {
 			d.src = append(d.src, source{member.input, c.inputs[member.input].table.Column(int(member.series))})
 		}

@@ -25,14 +25,14 @@ type source struct {
 // Samples of inputs that a run does not name are dropped, also where nobody else has one: such an input lacks data that another
 // one has, so that its sample may be wrong. A series that ended in what the other one holds would rise again.
 type deduplication struct {
-	dst  operators.Column
-	src  []source
-	from int // step of the grid of the columns' first position
+	dst *operators.Batch
+	row int
+	src []source
 }
 
 // run fills the column. Without runs the sources count in their order at every step.
 func (d *deduplication) run(runs []Run) {
-	steps := d.dst.Len()
+	steps := d.dst.Steps
 	if runs == nil {
 		for _, s := range d.src {
 			d.take(s.column, 0, steps)
@@ -40,7 +40,7 @@ func (d *deduplication) run(runs []Run) {
 		return
 	}
 	for _, r := range runs {
-		lo, hi := max(0, r.From-d.from), min(steps, r.To-d.from)
+		lo, hi := max(0, r.From-d.dst.From), min(steps, r.To-d.dst.From)
 		if lo >= hi {
 			continue
 		}
@@ -56,17 +56,18 @@ func (d *deduplication) run(runs []Run) {
 
 // take copies the samples at [lo, hi) at which there is none yet.
 func (d *deduplication) take(src operators.Column, lo, hi int) {
+	dst := d.dst.Column(d.row) // anew: it may have got histograms
 	for i := lo; i < hi; i += 64 {
 		n := min(64, hi-i)
-		missing := bitmap.Mask(n) &^ d.dst.Presence(i, n)
+		missing := bitmap.Mask(n) &^ dst.Presence(i, n)
 		floats := src.Floats(i, n) & missing
 		if floats != 0 {
-			copyFloats(d.dst.F[i:i+n], src.F[i:i+n], floats)
-			d.dst.SetFloats(i, n, d.dst.Floats(i, n)|floats)
+			copyFloats(dst.F[i:i+n], src.F[i:i+n], floats)
+			dst.SetFloats(i, n, dst.Floats(i, n)|floats)
 		}
 		for w := src.Histograms(i, n) & missing; w != 0; w &= w - 1 {
 			step := i + bits.TrailingZeros64(w)
-			d.dst.SetHistogram(step, src.H[step])
+			dst.SetHistogram(step, src.H[step])
 		}
 	}
 }

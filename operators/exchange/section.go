@@ -59,6 +59,9 @@ func (o *Section) Process(w *operators.Worker, b *operators.Batch) (*operators.B
 	}
 	out := w.Batch(b.First, b.Rows, o.r.From, o.r.Len())
 	out.Morsel = b.Morsel
+	if b.Steps == 0 {
+		return out, nil
+	}
 	for row := range b.Rows {
 		to, from := out.Pos(row, b.From-o.r.From), b.Pos(row, 0)
 		copy(out.F[to:to+b.Steps], b.F[from:from+b.Steps])

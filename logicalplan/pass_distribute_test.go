@@ -1,0 +1,283 @@
+package logicalplan
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/remote"
+)
+
+// testEngine announces what a test says, and evaluates nothing.
+type testEngine struct {
+	name     string
+	labels   []string
+	coverage []remote.Coverage
+	caps     remote.Capabilities
+}
+
+func (e *testEngine) Name() string                      { return e.name }
+func (e *testEngine) Labels() []string                  { return e.labels }
+func (e *testEngine) Coverage() []remote.Coverage       { return e.coverage }
+func (e *testEngine) Capabilities() remote.Capabilities { return e.caps }
+func (*testEngine) NewInstantQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time) (promql.Query, error) {
+	panic("not reached")
+}
+func (*testEngine) NewRangeQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time, time.Time, time.Duration) (promql.Query, error) {
+	panic("not reached")
+}
+
+// endpoint is an engine of its own level with the label sets and intervals (in s) that a test writes as `{cluster="a"} 0..100,200..`.
+func endpoint(t testing.TB, name string, sets ...string) *testEngine {
+	e := &testEngine{name: name, labels: []string{"cluster"}, caps: remote.Capabilities{LanguageLevel: OwnLanguageLevel, PlanVersion: PlanVersion, LabelHash: remote.LabelHash}}
+	for _, s := range sets {
+		set, intervals, _ := strings.Cut(s, " ")
+		ms, err := testParser.ParseMetric(set)
+		require.NoError(t, err)
+		c := remote.Coverage{Labels: ms, Intervals: remote.Intervals{remote.Always}}
+		if intervals != "" {
+			c.Intervals = nil
+			for _, i := range strings.Split(intervals, ",") {
+				from, to, _ := strings.Cut(i, "..")
+				x := remote.Always
+				if from != "" {
+					fmt.Sscan(from, &x.Start)
+					x.Start *= 1000
+				}
+				if to != "" {
+					fmt.Sscan(to, &x.End)
+					x.End *= 1000
+				}
+				c.Intervals = append(c.Intervals, x)
+			}
+		}
+		e.coverage = append(e.coverage, c)
+	}
+	return e
+}
+
+// distributedText is a query as it is after passthrough and distribution, evaluated from 600 s to 6000 s.
+func distributedText(t testing.TB, query string, engines ...remote.RemoteEngine) string {
+	p, ok := tryBuild(t, query, [3]int64{600_000, 6_000_000, 60_000})
+	require.True(t, ok, query)
+	o := NewDistributedExecutionOptimizer(remote.StaticEndpoints(engines))
+	for _, pass := range []Optimizer{SimplifyInvariants{}, o.PassthroughWithEngines(engines), o} {
+		p, _ = pass.Optimize(p)
+	}
+	before := p.String()
+	p, _ = o.Optimize(p)
+	require.Equal(t, before, p.String(), "a second run changes nothing")
+	return Text(p.Root)
+}
+
+// expand writes R(x) out.
+func expand(s string) string {
+	i := strings.Index(s, "R(")
+	if i < 0 {
+		return s
+	}
+	end := i + 2
+	for depth := 1; depth > 0; end++ {
+		switch s[end] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+	}
+	x := s[i+2 : end-1]
+	return s[:i] + "dedup(coalesce(remote(" + x + "), remote(" + x + ")))" + expand(s[end:])
+}
+
+// Each rule of distribution, by its effect on a query over two engines with a partition each. R(x) is
+// dedup(coalesce(remote(x), remote(x))).
+func TestDistributionRules(t *testing.T) {
+	a, b := endpoint(t, "a", `{cluster="a"}`), endpoint(t, "b", `{cluster="b"}`)
+	for _, c := range [][2]string{
+		// Selectors and functions.
+		{`foo`, `R(foo)`},
+		{`rate(foo[5m])`, `R(rate(foo[5m]))`},
+		{`abs(-foo)`, `R(abs(-foo))`},
+		{`clamp_max(foo, time())`, `R(clamp_max(foo, time()))`},
+		{`clamp_max(foo, scalar(bar))`, `clamp_max(R(foo), scalar(R(bar)))`},
+		{`quantile_over_time(0.9, foo[5m])`, `R(quantile_over_time(0.9, foo[5m]))`},
+		{`quantile_over_time(scalar(bar), foo[5m])`, `quantile_over_time(scalar(R(bar)), foo[5m])`},
+		{`foo @ 1000`, `R(foo @ 1000)`},
+		{`foo offset 1h`, `R(foo offset 1h)`},
+		{`timestamp(foo)`, `R(timestamp(foo))`},
+		{`histogram_quantile(0.9, foo)`, `R(histogram_quantile(0.9, foo))`},
+		{`histogram_quantile(0.9, sum by (le) (rate(foo[5m])))`, `histogram_quantile(0.9, sum by (le) (R(sum by (cluster, le) (rate(foo[5m])))))`},
+		{`label_replace(foo, "x", "$1", "y", "(.*)")`, `R(label_replace(foo, "x", "$1", "y", "(.*)"))`},
+		{`label_replace(foo, "cluster", "c", "", "")`, `label_replace(R(foo), "cluster", "c", "", "")`},
+		{`label_join(foo, "cluster", "-", "x")`, `label_join(R(foo), "cluster", "-", "x")`},
+		{`sort(foo)`, `sort(R(foo))`},
+		{`info(foo)`, `info(R(foo))`},
+		{`absent(foo{x="1"})`, `absent(R(group by (cluster) (foo{x="1"})))`},
+		{`absent_over_time(foo[5m])`, `absent_over_time(R(group by (cluster) (last_over_time(foo[5m]))))`},
+		{`absent(sum(foo))`, `absent(sum(R(sum by (cluster) (foo))))`},
+		{`scalar(foo)`, `scalar(R(foo))`},
+		{`vector(scalar(foo))`, `vector(scalar(R(foo)))`},
+
+		// Aggregations that lose the partition.
+		{`sum(rate(foo[2m]))`, `sum(R(sum by (cluster) (rate(foo[2m]))))`},
+		{`sum without (cluster, x) (foo)`, `sum without (cluster, x) (R(sum without (x) (foo)))`},
+		{`min by (x) (foo)`, `min by (x) (R(min by (cluster, x) (foo)))`},
+		{`max(foo)`, `max(R(max by (cluster) (foo)))`},
+		{`group(foo)`, `group(R(group by (cluster) (foo)))`},
+		{`count(foo)`, `sum(R(count by (cluster) (foo)))`},
+		{`topk(5, foo)`, `topk(5, R(topk by (cluster) (5, foo)))`},
+		{`bottomk by (x) (5, foo)`, `bottomk by (x) (5, R(bottomk by (cluster, x) (5, foo)))`},
+		{`limitk(5, foo)`, `limitk(5, R(limitk by (cluster) (5, foo)))`},
+		{`limit_ratio(0.1, foo)`, `R(limit_ratio(0.1, foo))`},
+		{`avg(foo)`, `combine avg (R(label_replace(avg by (cluster) (foo), "__part__", "avg", "", "") or label_replace(count by (cluster) (foo), "__part__", "count", "", "")))`},
+		{`stddev by (x) (foo)`, `combine stddev by (x) (R(label_replace(avg by (cluster, x) (foo), "__part__", "avg", "", "") or label_replace(count by (cluster, x) (foo), "__part__", "count", "", "") or label_replace(stdvar by (cluster, x) (foo), "__part__", "stdvar", "", "")))`},
+		{`quantile(0.9, foo)`, `quantile(0.9, R(foo))`},
+		{`count_values("v", foo)`, `sum by (v) (R(count_values by (cluster) ("v", foo)))`},
+		{`count_values without (cluster) ("v", foo)`, `sum without (cluster) (R(count_values without () ("v", foo)))`},
+		{`count_values by (v) ("v", foo)`, `count_values by (v) ("v", R(foo))`},
+		{`count_values by (cluster) ("cluster", foo)`, `count_values by (cluster) ("cluster", R(foo))`},
+		{`topk(scalar(bar), foo)`, `topk(scalar(R(bar)), R(foo))`},
+
+		// Aggregations that keep it.
+		{`sum by (cluster) (foo)`, `R(sum by (cluster) (foo))`},
+		{`sum without (x) (foo)`, `R(sum without (x) (foo))`},
+		{`avg by (cluster, x) (foo)`, `R(avg by (cluster, x) (foo))`},
+		{`quantile by (cluster) (0.9, foo)`, `R(quantile by (cluster) (0.9, foo))`},
+		{`topk by (cluster) (1, foo)`, `topk by (cluster) (1, R(topk by (cluster) (1, foo)))`},
+		{`max(sum by (cluster) (foo))`, `max(R(max by (cluster) (sum by (cluster) (foo))))`},
+		{`max(sum by (x) (foo))`, `max(sum by (x) (R(sum by (cluster, x) (foo))))`},
+
+		// Operations.
+		{`foo + 1`, `R(foo + 1)`},
+		{`foo + scalar(bar)`, `R(foo) + scalar(R(bar))`},
+		{`foo * bar`, `R(foo * bar)`},
+		{`foo * on (cluster, x) bar`, `R(foo * on (cluster, x) bar)`},
+		{`foo * on (x) bar`, `R(foo) * on (x) R(bar)`},
+		{`foo * ignoring (x) bar`, `R(foo * ignoring (x) bar)`},
+		{`foo * ignoring (cluster) bar`, `R(foo) * ignoring (cluster) R(bar)`},
+		{`foo * on (cluster, x) group_left (y) bar`, `R(foo * on (cluster, x) group_left (y) bar)`},
+		{`foo * on (x) group_left (cluster) bar`, `R(foo) * on (x) group_left (cluster) R(bar)`},
+		{`foo * ignoring (x) group_left (cluster) bar`, `R(foo) * ignoring (x) group_left (cluster) R(bar)`},
+		{`foo and bar`, `R(foo and bar)`},
+		{`foo or vector(0)`, `R(foo) or vector(0)`},
+		{`sum(foo) / sum(bar)`, `sum(R(sum by (cluster) (foo))) / sum(R(sum by (cluster) (bar)))`},
+		{`sum(foo / bar)`, `sum(R(sum by (cluster) (foo / bar)))`},
+		{`foo + fill (0) bar`, `R(foo + fill_left (0) fill_right (0) bar)`},
+
+		// Subqueries.
+		{`max_over_time(rate(foo[5m])[1h:1m])`, `R(max_over_time(rate(foo[5m])[1h:1m]))`},
+		{`max_over_time(sum(rate(foo[5m]))[1h:1m])`, `max_over_time(sum(R(sum by (cluster) (rate(foo[5m]))))[1h:1m])`},
+
+		// Nothing to distribute.
+		{`1 + 1`, `1 + 1`},
+		{`time()`, `time()`},
+		{`vector(1)`, `vector(1)`},
+
+		// Pruning.
+		{`foo{cluster="a"} + on () group_left () bar{cluster=~"a|b"}`, `dedup(coalesce(remote(foo{cluster="a"}))) + on () group_left () R(bar{cluster=~"a|b"})`},
+		{`topk(1, foo{cluster="a"})`, `remote(topk(1, foo{cluster="a"}))`},
+		{`foo{cluster="c"}`, `dedup(coalesce())`},
+		{`sum(foo{cluster="c"}) or bar`, `dedup(coalesce()) or R(bar)`},
+		{`foo{cluster!~"a|b"}`, `dedup(coalesce())`},
+	} {
+		t.Run(c[0], func(t *testing.T) {
+			got := distributedText(t, c[0], b, a)
+			require.Equal(t, expand(c[1]), got)
+		})
+	}
+}
+
+// What engines do not understand stays at the root, over the largest part that they do.
+func TestDistributionByLanguage(t *testing.T) {
+	a, b := endpoint(t, "a", `{cluster="a"}`), endpoint(t, "b", `{cluster="b"}`)
+	b.caps = remote.Capabilities{LanguageLevel: "3.9"}
+	for query, want := range map[string]string{
+		`abs(foo + fill (0) bar)`: `abs(dedup(coalesce(remote(foo), remote(foo))) + fill_left (0) fill_right (0) dedup(coalesce(remote(bar), remote(bar))))`,
+		`increase(foo[5m] anchored)`: `increase(foo[5m] anchored)`,
+		`limit_ratio(0.5, foo)`:      `limit_ratio(0.5, dedup(coalesce(remote(foo), remote(foo))))`,
+	} {
+		require.Equal(t, want, distributedText(t, query, a, b))
+	}
+}
+
+// Who is asked for which steps when engines hold different times of the same data.
+func TestDistributionByTime(t *testing.T) {
+	old, young := endpoint(t, "old", `{cluster="a"} ..3000`), endpoint(t, "young", `{cluster="a"} 2000..`)
+	plan := func(query string, engines ...remote.RemoteEngine) string {
+		p, ok := tryBuild(t, query, [3]int64{600_000, 6_000_000, 60_000})
+		require.True(t, ok, query)
+		p, _ = NewDistributedExecutionOptimizer(remote.StaticEndpoints(engines)).Optimize(p)
+		return Tree(p.Root)
+	}
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote old: rate(foo[5m]) steps 0..40
+		  remote young: rate(foo[5m]) steps 29..90`), plan(`rate(foo[5m])`, old, young), "the overlap is longer than the window")
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote old: rate(foo[20m]) steps 0..40
+		  remote young: rate(foo[20m]) steps 44..90
+		  here, at steps 41..43
+		    rate()
+		      [20m]
+		        foo`), plan(`rate(foo[20m])`, old, young), "no engine has all that a window at the seam needs")
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote old: foo offset 50m
+		  remote young: foo offset 50m steps 79..90`), plan(`foo offset 50m`, old, young))
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote old: foo + (bar offset 50m) steps 0..40
+		  remote young: foo + (bar offset 50m) steps 79..90
+		  here, at steps 41..78
+		    +
+		      foo
+		      bar offset 50m`), plan(`foo + bar offset 50m`, old, young), "each selector's times count for themselves")
+	alone := endpoint(t, "alone", `{cluster="b"} 5000..`)
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote alone: sum_over_time(foo[1h]) steps 74..90
+		  remote old: sum_over_time(foo[1h])`), plan(`sum_over_time(foo[1h])`, old, alone), "a young cluster that nobody else holds is not cut")
+	require.Equal(t, tree(`
+		step-invariant
+		  sum
+		    dedup coalesce by (cluster)
+		      remote old: sum by (cluster) (foo @ 2500)`), plan(`sum(foo @ 2500)`, old, endpoint(t, "z", `{cluster="a"} 2600..`)))
+}
+
+func TestNoEngines(t *testing.T) {
+	p, ok := tryBuild(t, `sum(foo)`, testTimes[2])
+	require.True(t, ok)
+	p, notes := NewDistributedExecutionOptimizer(remote.StaticEndpoints(nil)).Optimize(p)
+	require.Equal(t, "sum(foo)", Text(p.Root))
+	require.Contains(t, notes, ErrNoEngines.Error())
+}
+
+// A million label sets are looked at when they change, not for each query.
+func BenchmarkPlanMillionLabelSets(b *testing.B) {
+	engines := make([]remote.RemoteEngine, 10)
+	for i := range engines {
+		e := endpoint(b, fmt.Sprint("engine", i))
+		for k := range 100_000 {
+			e.coverage = append(e.coverage, remote.Coverage{
+				Labels:    labels.FromStrings("cluster", fmt.Sprintf("c%d-%d", i/2, k), "region", fmt.Sprint(k%10)),
+				Intervals: remote.Intervals{{Start: int64(i%2) * 1000, End: remote.Always.End}},
+			})
+		}
+		engines[i] = e
+	}
+	o := NewDistributedExecutionOptimizer(remote.StaticEndpoints(engines))
+	o.topologies.of(engines)
+	for b.Loop() {
+		p, ok := tryBuild(b, `sum by (region) (rate(foo{cluster=~"c1-.*"}[5m])) / sum by (region) (rate(bar[5m]))`, testTimes[2])
+		require.True(b, ok)
+		p, _ = o.Optimize(p)
+		require.True(b, distributed(p.Root))
+	}
+}
