@@ -1,32 +1,14 @@
 package logicalplan
 
-import (
-	"strconv"
-	"strings"
-)
+import "github.com/stride-promql/stride/remote"
 
-// languageLevel is a version of Prometheus whose language an engine speaks: major*1000 + minor, so that they compare.
-type languageLevel int
+// OwnLanguageLevel is the language level of this package, ownLevel the same as remote.Level has it.
+const OwnLanguageLevel = "3.16"
 
-// ownLevel is that of this package, OwnLanguageLevel its text.
-const (
-	ownLevel         languageLevel = 3016
-	OwnLanguageLevel               = "3.16"
-)
-
-// parseLevel reads "3.9". What it cannot read is the least level.
-func parseLevel(s string) languageLevel {
-	major, minor, ok := strings.Cut(s, ".")
-	x, err1 := strconv.Atoi(major)
-	y, err2 := strconv.Atoi(minor)
-	if !ok || err1 != nil || err2 != nil {
-		return 0
-	}
-	return languageLevel(x*1000 + y)
-}
+var ownLevel = remote.Level(OwnLanguageLevel)
 
 // functionLevels are the levels that functions came with, of those that are newer than any engine that may be asked.
-var functionLevels = map[string]languageLevel{
+var functionLevels = map[string]int{
 	"histogram_quantiles": 3011,
 	"min_of":              3013,
 	"max_of":              3013,
@@ -35,7 +17,7 @@ var functionLevels = map[string]languageLevel{
 }
 
 // needsLevel is the level that the node itself needs, its children aside; 0 for what all engines know.
-func needsLevel(n Node) languageLevel {
+func needsLevel(n Node) int {
 	switch n := n.(type) {
 	case *VectorSelector:
 		if n.Anchored || n.Smoothed {

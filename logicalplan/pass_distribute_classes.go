@@ -27,7 +27,7 @@ const (
 // classifier classifies the parts of one query.
 type classifier struct {
 	partition []string
-	level     languageLevel // that all engines understand
+	level     int // that all engines understand
 	sameHash  bool          // all engines hash labels as this one does
 	unsplit   bool
 	known     map[Node]class
@@ -37,7 +37,7 @@ func newClassifier(t *topology, unsplit bool) classifier {
 	c := classifier{partition: t.partition, level: ownLevel, sameHash: true, unsplit: unsplit, known: map[Node]class{}}
 	for _, e := range t.engines {
 		caps := e.Capabilities()
-		c.level = min(c.level, parseLevel(caps.LanguageLevel))
+		c.level = min(c.level, remote.Level(caps.LanguageLevel))
 		c.sameHash = c.sameHash && caps.LabelHash == remote.LabelHash
 	}
 	return c

@@ -56,7 +56,7 @@ func (o *Passthrough) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 	if only < 0 {
 		return p, nil
 	}
-	level, transferable := parseLevel(t.engines[only].Capabilities().LanguageLevel), true
+	level, transferable := remote.Level(t.engines[only].Capabilities().LanguageLevel), true
 	Walk(p.Root, func(n Node) bool {
 		if _, ok := n.(Extension); ok || needsLevel(n) > level {
 			transferable = false

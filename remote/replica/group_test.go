@@ -1,0 +1,341 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/remote"
+)
+
+// fake is a member that answers with two columns, after some time, or goes wrong.
+type fake struct {
+	name     string
+	coverage remote.Intervals
+	caps     remote.Capabilities
+	delay    func() time.Duration // until the first columns
+	err      func() error         // instead of the first columns
+	late     func() error         // instead of the second columns
+	asked    atomic.Int64
+	running  atomic.Int64
+}
+
+func (f *fake) Name() string     { return f.name }
+func (f *fake) Labels() []string { return []string{"cluster"} }
+func (f *fake) Coverage() []remote.Coverage {
+	c := f.coverage
+	if c == nil {
+		c = remote.Intervals{remote.Always}
+	}
+	return []remote.Coverage{{Labels: labels.FromStrings("cluster", "a"), Intervals: c}}
+}
+func (f *fake) Capabilities() remote.Capabilities { return f.caps }
+func (f *fake) NewInstantQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time) (promql.Query, error) {
+	return &fakeQuery{f: f}, nil
+}
+func (f *fake) NewRangeQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time, time.Time, time.Duration) (promql.Query, error) {
+	return &fakeQuery{f: f}, nil
+}
+
+type fakeQuery struct {
+	promql.Query
+	f *fake
+}
+
+func (q *fakeQuery) Stream(context.Context) (remote.ColumnStream, error) {
+	q.f.asked.Add(1)
+	q.f.running.Add(1)
+	return &fakeStream{f: q.f}, nil
+}
+
+type fakeStream struct {
+	f    *fake
+	sent int
+}
+
+func (q *fakeStream) Next(ctx context.Context) (*remote.Columns, error) {
+	q.sent++
+	switch {
+	case q.sent == 1:
+		if q.f.delay != nil {
+			select {
+			case <-time.After(q.f.delay()):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		if q.f.err != nil {
+			if err := q.f.err(); err != nil {
+				return nil, err
+			}
+		}
+	case q.sent == 2 && q.f.late != nil:
+		if err := q.f.late(); err != nil {
+			return nil, err
+		}
+	case q.sent > 2:
+		return nil, io.EOF
+	}
+	return remote.NewColumns([]remote.Series{{Labels: labels.FromStrings("from", q.f.name, "n", fmt.Sprint(q.sent))}}, 0, 1), nil
+}
+
+func (q *fakeStream) Trailer() remote.Trailer { return remote.Trailer{Analysis: q.f.name} }
+func (q *fakeStream) Close() error            { q.f.running.Add(-1); return nil }
+
+// ask runs a query and gives who answered.
+func ask(ctx context.Context, t testing.TB, g *Group) (string, error) {
+	t.Helper()
+	q, err := g.NewRangeQuery(ctx, nil, &remote.Text{Query: "up"}, time.UnixMilli(0), time.UnixMilli(1000), time.Second)
+	require.NoError(t, err)
+	s, err := q.(remote.Streamer).Stream(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	var from []string
+	for {
+		c, err := s.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			require.Len(t, from, 2, "an answer is whole, and comes once")
+			require.Equal(t, s.Trailer().Analysis, from[0])
+			require.Equal(t, from[0], from[1], "an answer is of one member")
+			return from[0], nil
+		}
+		require.NoError(t, err)
+		from = append(from, c.Series[0].Labels.Get("from"))
+	}
+}
+
+func after(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+
+func newGroup(opts Options, members ...*fake) *Group {
+	var engines []remote.RemoteEngine
+	for _, m := range members {
+		engines = append(engines, m)
+	}
+	return New("group", engines, opts)
+}
+
+// The member that begins to answer first wins, and the other one is cancelled.
+func TestRace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fast, slow := &fake{name: "fast", delay: after(10 * time.Millisecond)}, &fake{name: "slow", delay: after(time.Hour)}
+		g := newGroup(Options{Strategy: Race}, slow, fast)
+		for range 10 {
+			start := time.Now()
+			who, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+			require.Equal(t, "fast", who)
+			require.Equal(t, 10*time.Millisecond, time.Since(start))
+		}
+		require.EqualValues(t, 10, slow.asked.Load())
+		require.Zero(t, slow.running.Load())
+	})
+}
+
+// A second member is asked only when the first is late, and not more often than the budget allows.
+func TestHedge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewPedanticRegistry()
+		m := NewMetrics(reg)
+		stuck := true
+		a := &fake{name: "a", delay: func() time.Duration {
+			if stuck {
+				return time.Hour
+			}
+			return 10 * time.Millisecond
+		}}
+		b := &fake{name: "b", delay: after(10 * time.Millisecond)}
+		g := newGroup(Options{Metrics: m}, a, b)
+		for range 50 {
+			start := time.Now()
+			who, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+			require.Equal(t, "b", who)
+			require.LessOrEqual(t, time.Since(start), 60*time.Millisecond)
+		}
+		require.LessOrEqual(t, a.asked.Load(), int64(15), "all but the budget went to who answers")
+		stuck = false
+		for range 50 {
+			_, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+		}
+		require.Zero(t, a.running.Load()+b.running.Load())
+		require.Positive(t, testutil.CollectAndCount(m.won))
+	})
+}
+
+// With one slow member of two, 99 of 100 queries take at most 1.3 times as long as with none, after the first few.
+func TestTailLatency(t *testing.T) {
+	p99 := func(slow time.Duration) (out time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			jitter := func(base time.Duration) func() time.Duration {
+				return func() time.Duration { n++; return base + time.Duration(n%7)*time.Millisecond }
+			}
+			g := newGroup(Options{}, &fake{name: "a", delay: jitter(100 * time.Millisecond)}, &fake{name: "b", delay: jitter(slow)})
+			var took []time.Duration
+			for i := range 1100 {
+				start := time.Now()
+				_, err := ask(t.Context(), t, g)
+				require.NoError(t, err)
+				if i >= 100 {
+					took = append(took, time.Since(start))
+				}
+			}
+			slices.Sort(took)
+			out = took[len(took)*99/100]
+		})
+		return out
+	}
+	none, one := p99(100*time.Millisecond), p99(5*time.Second)
+	t.Logf("p99 %s without a slow member, %s with one", none, one)
+	require.LessOrEqual(t, float64(one), 1.3*float64(none))
+}
+
+// A member that breaks off is replaced, and the answer begins anew.
+func TestFailover(t *testing.T) {
+	boom := errors.New("boom")
+	for name, set := range map[string]func(*fake){
+		"before the first columns": func(f *fake) { f.err = func() error { return boom } },
+		"in the middle":            func(f *fake) { f.late = func() error { return boom } },
+		"by a panic":               func(f *fake) { f.late = func() error { panic("boom") } },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bad, good := &fake{name: "bad"}, &fake{name: "good", delay: after(time.Millisecond)}
+				set(bad)
+				g := newGroup(Options{Failures: 1000}, bad, good)
+				for range 20 {
+					who, err := ask(t.Context(), t, g)
+					require.NoError(t, err)
+					require.Equal(t, "good", who)
+				}
+				require.Positive(t, bad.asked.Load())
+				require.Zero(t, bad.running.Load())
+
+				other := &fake{name: "other"}
+				set(other)
+				_, err := ask(t.Context(), t, newGroup(Options{}, bad, other))
+				require.ErrorContains(t, err, "no member of replica group group answered")
+				require.ErrorContains(t, err, "remote engine bad: ")
+				require.ErrorContains(t, err, "remote engine other: ")
+			})
+		})
+	}
+}
+
+// An error of the query is no fault of the member: nobody else is asked.
+func TestQueryErrorsAreNotRetried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := func() error { return &remote.QueryError{Err: errors.New("found duplicate series")} }
+		a, b := &fake{name: "a", err: fail}, &fake{name: "b", err: fail}
+		_, err := ask(t.Context(), t, newGroup(Options{}, a, b))
+		require.EqualError(t, err, "found duplicate series")
+		require.EqualValues(t, 1, a.asked.Load()+b.asked.Load())
+	})
+}
+
+// A member that fails again and again is left out, for longer each time, and comes back when it is well. The last one is never left out.
+func TestEjection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := true
+		bad := &fake{name: "bad", err: func() error {
+			if broken {
+				return errors.New("boom")
+			}
+			return nil
+		}}
+		good := &fake{name: "good", delay: after(20 * time.Millisecond)}
+		g := newGroup(Options{}, bad, good)
+		for range 100 {
+			_, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+		}
+		asked := bad.asked.Load()
+		require.LessOrEqual(t, asked, int64(3))
+		time.Sleep(11 * time.Second)
+		for range 100 {
+			_, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+		}
+		require.Equal(t, asked+1, bad.asked.Load(), "one try after the time is over")
+		time.Sleep(time.Minute)
+		broken = false
+		for range 100 {
+			_, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+		}
+		require.Greater(t, bad.asked.Load(), asked+10)
+
+		alone := newGroup(Options{}, &fake{name: "alone", err: func() error { return errors.New("boom") }})
+		for range 10 {
+			_, err := ask(t.Context(), t, alone)
+			require.ErrorContains(t, err, "boom")
+		}
+	})
+}
+
+// A member that lacks data of the time asked for is not picked.
+func TestCoverageOfMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		whole := &fake{name: "whole", coverage: remote.Intervals{{Start: 0, End: 5000}}, delay: after(time.Second)}
+		gap := &fake{name: "gap", coverage: remote.Intervals{{Start: 0, End: 400}, {Start: 600, End: 9000}}}
+		g := newGroup(Options{}, gap, whole)
+		require.Equal(t, remote.Intervals{{Start: 0, End: 9000}}, g.Coverage()[0].Intervals)
+		for range 10 {
+			who, err := ask(t.Context(), t, g)
+			require.NoError(t, err)
+			require.Equal(t, "whole", who)
+		}
+		require.Zero(t, gap.asked.Load())
+		short := &fake{name: "short", coverage: remote.Intervals{{Start: 300, End: 9000}}}
+		_, err := ask(t.Context(), t, newGroup(Options{}, gap, short))
+		require.ErrorContains(t, err, "no member of replica group group holds all the data up to 1970-01-01T00:00:01Z")
+	})
+}
+
+func TestCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &fake{name: "a", delay: after(time.Hour)}, &fake{name: "b", delay: after(time.Hour)}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := ask(ctx, t, newGroup(Options{}, a, b))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Zero(t, a.running.Load()+b.running.Load())
+	})
+}
+
+func TestGroups(t *testing.T) {
+	engine := func(name, group string, peer remote.PeerType) *fake {
+		return &fake{name: name, caps: remote.Capabilities{GroupID: group, PeerType: peer, LanguageLevel: "3.16", PlanVersion: 1}}
+	}
+	older := engine("e", "bucket", remote.PeerStore)
+	older.caps.LanguageLevel = "3.9"
+	got := Groups([]remote.RemoteEngine{
+		engine("a", "bucket", remote.PeerStore),
+		engine("b", "", remote.PeerStore),
+		engine("c", "bucket", remote.PeerSource),
+		engine("d", "other", remote.PeerStore),
+		older,
+		engine("f", "", remote.PeerStore),
+	}, Options{})
+	var names []string
+	for _, e := range got {
+		names = append(names, e.Name())
+	}
+	require.Equal(t, []string{"bucket", "b", "c", "d", "f"}, names, "empty ids and sources are not grouped")
+	require.Equal(t, "3.9", got[0].Capabilities().LanguageLevel)
+}

@@ -1,0 +1,58 @@
+package replica
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics count what members of groups do.
+type Metrics struct {
+	picks, won, lost, failovers, ejections *prometheus.CounterVec
+}
+
+// NewMetrics registers the metrics. It panics if they are registered already.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	counter := func(name, help string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "stride", Subsystem: "replica", Name: name, Help: help}, []string{"member"})
+		reg.MustRegister(c)
+		return c
+	}
+	return &Metrics{
+		picks:     counter("picks_total", "Requests sent to a member of a replica group."),
+		won:       counter("hedges_won_total", "Requests to two members of which this one, asked second, answered first."),
+		lost:      counter("hedges_lost_total", "Requests to two members of which this one, asked second, did not answer first."),
+		failovers: counter("failovers_total", "Requests that this member failed and another one was asked."),
+		ejections: counter("ejections_total", "Times that a member was left out for failing again and again."),
+	}
+}
+
+func (m *Metrics) pick(of *member) {
+	if m != nil {
+		m.picks.WithLabelValues(of.engine.Name()).Inc()
+	}
+}
+
+func (m *Metrics) eject(of *member) {
+	if m != nil {
+		m.ejections.WithLabelValues(of.engine.Name()).Inc()
+	}
+}
+
+func (m *Metrics) failover(of *member) {
+	if m != nil {
+		m.failovers.WithLabelValues(of.engine.Name()).Inc()
+	}
+}
+
+// hedged counts who won.
+func (m *Metrics) hedged(winner *attempt, all []*attempt) {
+	if m == nil {
+		return
+	}
+	for _, a := range all {
+		switch {
+		case !a.hedge:
+		case a == winner:
+			m.won.WithLabelValues(a.member.engine.Name()).Inc()
+		default:
+			m.lost.WithLabelValues(a.member.engine.Name()).Inc()
+		}
+	}
+}
