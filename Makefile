@@ -61,9 +61,13 @@ fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 	$(GO) test ./engine -run '^$$' -fuzz '^FuzzQuery$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR2$$' -fuzztime $(FUZZTIME)
+	$(GO) test ./logicalplan -run '^$$' -fuzz '^FuzzDecodeFragment$$' -fuzztime $(FUZZTIME)
 
 differential: ## compare QUERIES generated queries with Prometheus, from SEED on
 	$(GO) test ./engine -run '^TestDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
+
+distributed: ## compare QUERIES generated queries over data that is spread over engines, in three ways, with Prometheus
+	$(GO) test ./engine -run '^TestDistributedDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
 
 # The harness is a module of its own, and so are parts of it.
 BENCH = cd bench && $(GO) run ./cmd/bench
@@ -95,4 +99,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
+.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed bench bench-full bench-smoke bench-test bench-crowd bench-micro clean

@@ -23,7 +23,8 @@ var mayImport = map[string][]string{
 	"internal/tsdbdir":        {},
 
 	// What both sides of a distributed query share.
-	"remote": {"internal/bitmap"},
+	"remote":         {"internal/bitmap"},
+	"remote/replica": {},
 
 	// What to compute. It knows nothing of operators.
 	"logicalplan": {"remote"},
