@@ -176,7 +176,7 @@ func (v views) Querier(mint, maxt int64) (storage.Querier, error) {
 type cut struct {
 	seed   int64
 	byTime bool
-	apart  bool // engines of one data set do not overlap
+	apart  bool   // engines of one data set do not overlap
 	label  string // external label to add; "" for none
 	parts  int    // values of the label
 	// bounds are where the data of the times that matter begins and ends, ms.

@@ -62,7 +62,9 @@ type faultyQuery struct {
 	f *faulty
 }
 
-func (q *faultyQuery) Stream(ctx context.Context) (remote.ColumnStream, error) { return q.f.stream(ctx) }
+func (q *faultyQuery) Stream(ctx context.Context) (remote.ColumnStream, error) {
+	return q.f.stream(ctx)
+}
 
 // funcStream is a stream of functions.
 type funcStream struct {
@@ -71,7 +73,7 @@ type funcStream struct {
 }
 
 func (s funcStream) Next(ctx context.Context) (*remote.Columns, error) { return s.next(ctx) }
-func (funcStream) Trailer() remote.Trailer                            { return remote.Trailer{} }
+func (funcStream) Trailer() remote.Trailer                             { return remote.Trailer{} }
 func (s funcStream) Close() error                                      { s.closed.Add(1); return nil }
 
 var hour = times{start: 600, end: 4200, step: 60}

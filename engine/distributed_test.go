@@ -1,15 +1,19 @@
 package engine_test
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/engine"
 	"github.com/stride-promql/stride/internal/difftest"
@@ -250,4 +254,74 @@ func TestDistributedDifferential(t *testing.T) {
 			t.Log(report)
 		})
 	}
+}
+
+// Prometheus' test suite as a corpus: every query of it, on its data with an external label added and spread over engines by that
+// label, gives what Prometheus gives on the same labelled data.
+func TestBuiltinSuiteCutByLabel(t *testing.T) {
+	o := suiteOpts()
+	o.Workers = 2
+	plain := engine.New(o)
+	o.MaxSamples = 1 << 40 // what engines send is held, too
+	c := &comparingEngine{
+		QueryEngine: plain, t: t,
+		candidate: newCutEngine(o, cutByBoth),
+		reference: wholeEngine{prometheusEngine(t, o), cutByBoth},
+		explained: map[string]int{},
+	}
+	runSuiteOn(t, c, omission{}, nil)
+	t.Logf("%d of %d answers have samples; differences explained: %v", c.answered, c.compared, c.explained)
+	require.Greater(t, c.answered, c.compared/3)
+}
+
+// comparingEngine answers the suite, and compares two other engines on each of its queries.
+type comparingEngine struct {
+	promql.QueryEngine
+	t                    *testing.T
+	candidate, reference promql.QueryEngine
+	compared, answered   int
+	explained            map[string]int
+}
+
+func (e *comparingEngine) compare(q storage.Queryable, query string, at difftest.Times) {
+	expr, err := difftest.Parser().ParseExpr(query)
+	if err != nil {
+		return
+	}
+	c := difftest.Case{Query: query, Times: at, Dataset: &difftest.Dataset{Name: "suite"}}
+	want, got := c.Run(e.t.Context(), e.reference, q), c.Run(e.t.Context(), e.candidate, q)
+	defer want.Close()
+	defer got.Close()
+	e.compared++
+	if !want.Empty() {
+		e.answered++
+	}
+	cmp := difftest.NewComparer(expr, at, 1e-11, false)
+	cmp.Tolerance = 1e-11
+	diff := cmp.Compare(want, got)
+	if diff == nil {
+		return
+	}
+	m := &difftest.Mismatch{Case: c, Expr: expr, Runs: []*difftest.Outcome{want}, Got: got, Diff: diff}
+	cancels := difftest.Explanation{
+		Reason:  "1e100 and -1e100 in one part leave nothing of what is added to them, though the sum of all is compensated for it",
+		Matches: func(*difftest.Mismatch) bool { return strings.Contains(query, `data{test="ten"}`) },
+	}
+	for _, x := range append(difftest.Explanations(), append(distributedExplanations(), cancels)...) {
+		if x.Matches(m) {
+			e.explained[x.Reason]++
+			return
+		}
+	}
+	e.t.Errorf("%s, %s: %s", query, at, diff)
+}
+
+func (e *comparingEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
+	e.compare(q, qs, difftest.Times{Instant: true, Start: ts.UnixMilli(), End: ts.UnixMilli()})
+	return e.QueryEngine.NewInstantQuery(ctx, q, opts, qs, ts)
+}
+
+func (e *comparingEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	e.compare(q, qs, difftest.Times{Start: start.UnixMilli(), End: end.UnixMilli(), Step: interval.Milliseconds()})
+	return e.QueryEngine.NewRangeQuery(ctx, q, opts, qs, start, end, interval)
 }

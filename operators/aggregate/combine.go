@@ -237,17 +237,46 @@ func variance(parts []part, step int) float64 {
 
 // averageHistogram is the mean of all histograms.
 func (c *Combine) averageHistogram(out operators.Column, parts []part, step int) error {
-	var (
-		sum, comp *histogram.FloatHistogram
-		total     float64
-	)
+	total := 0.0
 	for _, p := range parts {
-		if p.avg == nil || p.count == nil || !p.avg.Histogram(step) || !p.count.Float(step) {
+		if _, n, ok := p.histogram(step); ok {
+			total += n
+		}
+	}
+	// The sum divided by the number of samples or, where that overflows, a sum of shares.
+	sum, err := c.sumHistograms(parts, step, 1)
+	switch {
+	case err != nil:
+		c.q.Annotate(annotations.NewMixedExponentialCustomHistogramsWarning("", c.pos))
+		return nil
+	case !sum.HasOverflow():
+		sum.Div(total)
+	default:
+		if sum, err = c.sumHistograms(parts, step, total); err != nil {
+			return err
+		}
+	}
+	out.SetHistogram(step, sum.Compact(0))
+	return nil
+}
+
+// histogram is the average of n histograms that the part has at a step.
+func (p part) histogram(step int) (avg *histogram.FloatHistogram, n float64, ok bool) {
+	if p.avg == nil || p.count == nil || !p.avg.Histogram(step) || !p.count.Float(step) {
+		return nil, 0, false
+	}
+	return p.avg.H[step], p.count.F[step], true
+}
+
+// sumHistograms adds up the parts' averages times their numbers of samples, over total.
+func (c *Combine) sumHistograms(parts []part, step int, total float64) (*histogram.FloatHistogram, error) {
+	var sum, comp *histogram.FloatHistogram
+	for _, p := range parts {
+		avg, n, ok := p.histogram(step)
+		if !ok {
 			continue
 		}
-		n := p.count.F[step]
-		total += n
-		h := p.avg.H[step].Copy().Mul(n)
+		h := avg.Copy().Mul(n / total)
 		if sum == nil {
 			sum = h
 			continue
@@ -257,8 +286,7 @@ func (c *Combine) averageHistogram(out operators.Column, parts []part, step int)
 			err                   error
 		)
 		if comp, collision, reconciled, err = sum.KahanAdd(h, comp); err != nil {
-			c.q.Annotate(annotations.NewMixedExponentialCustomHistogramsWarning("", c.pos))
-			return nil
+			return nil, err
 		}
 		if collision {
 			c.q.Annotate(annotations.NewHistogramCounterResetCollisionWarning(c.pos, annotations.HistogramAgg))
@@ -270,6 +298,5 @@ func (c *Combine) averageHistogram(out operators.Column, parts []part, step int)
 	if comp != nil {
 		sum, _, _, _ = sum.Add(comp) // their buckets are the same
 	}
-	out.SetHistogram(step, sum.Div(total).Compact(0))
-	return nil
+	return sum, nil
 }
