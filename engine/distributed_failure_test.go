@@ -207,6 +207,10 @@ func TestDistributedExplain(t *testing.T) {
 	require.Contains(t, text, "remote a: sum by (cluster) (rate(reqs_total[2m]))")
 	require.Contains(t, text, "remote b: sum by (cluster) (rate(reqs_total[2m]))")
 	require.Contains(t, text, "passthrough, distribute")
+	require.NoError(t, q.Exec(t.Context()).Err)
+	text = q.(engine.ExplainableQuery).Analyze().String()
+	require.Contains(t, text, "   │ 1. scan rate of reqs_total[2m]", "what the other engine did")
+	require.Contains(t, text, "⇒ send")
 }
 
 // A budget holds what engines send.

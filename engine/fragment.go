@@ -14,6 +14,7 @@ import (
 
 	"github.com/stride-promql/stride/logicalplan"
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/physicalplan"
 	"github.com/stride-promql/stride/remote"
 )
 
@@ -172,6 +173,13 @@ func (s *fragmentStream) Trailer() remote.Trailer {
 	t := remote.Trailer{Annotations: s.warnings, Stats: remote.Stats{
 		Total: []int64{sm.TotalSamples}, Read: []int64{sm.SamplesRead}, Series: int64(sm.TotalSeries), PeakSamples: int64(sm.PeakSamples),
 	}}
+	s.query.mu.Lock()
+	ran := s.query.ran
+	s.query.mu.Unlock()
+	if ran != nil {
+		_, t.Stats.PeakBytes = ran.Peak()
+		t.Analysis = physicalplan.FormatPipelines(ran.Pipelines(true))
+	}
 	if sm.EnablePerStepStats {
 		t.Stats.Total, t.Stats.Read = sm.TotalSamplesPerStep, sm.SamplesReadPerStep
 	}

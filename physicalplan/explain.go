@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/remoteexec"
 )
 
 // Pipeline is a pipeline as Explain and Analyze show it.
@@ -24,6 +25,8 @@ type Operator struct {
 	Name  string `json:"name"`
 	// Measured is nil in an Explain.
 	Measured *Measured `json:"measured,omitempty"`
+	// Remote is what another engine says of a part of the query that it evaluated, one line an operator; "" if it says nothing.
+	Remote string `json:"remote,omitempty"`
 }
 
 // Measured is what Analyze knows of an operator after the query ran. Times are summed over workers.
@@ -87,6 +90,9 @@ func (n *node) explain(role string, depth, input int, measured bool) Operator {
 			m.PeakBytes += n.account.PeakBytes()
 		}
 		o.Measured = m
+		if x, ok := n.op.(*remoteexec.Exec); ok && role == "source" {
+			o.Remote = x.Analysis()
+		}
 	}
 	return o
 }
@@ -126,6 +132,9 @@ func FormatPipelines(ps []Pipeline) string {
 					m.Own.Round(time.Microsecond), m.Total.Round(time.Microsecond), m.Series, m.Samples, formatBytes(m.Bytes), formatBytes(m.PeakBytes))
 			}
 			b.WriteByte('\n')
+			for l := range strings.Lines(o.Remote) {
+				b.WriteString("   │ " + strings.TrimRight(l, "\n") + "\n")
+			}
 		}
 	}
 	return b.String()
