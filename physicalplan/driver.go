@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/operators/remoteexec"
 	"github.com/stride-promql/stride/operators/scan"
 )
 
@@ -88,10 +89,14 @@ func (p *Plan) Bind(ctx context.Context, slots Slots) error {
 	return nil
 }
 
-// place is the number in the query of a leaf's selector; other operators come behind.
+// place is the number in the query of a leaf's selector; other operators come behind, but for parts that other engines
+// evaluate: these can begin at once.
 func (n *node) place() int {
-	if l, ok := n.op.(scan.Leaf); ok {
-		return l.Place()
+	switch op := n.op.(type) {
+	case *remoteexec.Exec:
+		return -1
+	case scan.Leaf:
+		return op.Place()
 	}
 	return math.MaxInt
 }
