@@ -23,8 +23,9 @@ var mayImport = map[string][]string{
 	"internal/tsdbdir":        {},
 
 	// What both sides of a distributed query share.
-	"remote":         {"internal/bitmap"},
-	"remote/replica": {},
+	"remote":           {"internal/bitmap"},
+	"remote/discovery": {"remote/replica"},
+	"remote/replica":   {},
 
 	// What to compute. It knows nothing of operators.
 	"logicalplan": {"remote"},

@@ -174,33 +174,24 @@ func (e *errAll) Error() string {
 // Unwrap gives the members' errors.
 func (e *errAll) Unwrap() []error { return e.errs }
 
-// Groups makes groups of engines that say they hold the same data: of PeerStore or PeerQuery, with equal external label sets and
-// an equal group id that is not empty. All others stay what they are. The order is that of each group's first engine.
-func Groups(engines []remote.RemoteEngine, opts Options) []remote.RemoteEngine {
-	var out []remote.RemoteEngine
-	members := map[string][]remote.RemoteEngine{}
-	at := map[string]int{}
+// Announced finds the engines that say they hold the same data: of PeerStore or PeerQuery, with equal external label sets and an equal
+// group id that is not empty. It gives them by a key that is equal for the same group at any time, and all that are alone, in their order.
+func Announced(engines []remote.RemoteEngine) (groups map[string][]remote.RemoteEngine, alone []remote.RemoteEngine) {
+	groups = map[string][]remote.RemoteEngine{}
 	for _, e := range engines {
-		c := e.Capabilities()
-		if c.GroupID == "" || c.PeerType == remote.PeerSource {
-			out = append(out, e)
-			continue
+		if c := e.Capabilities(); c.GroupID != "" && c.PeerType != remote.PeerSource {
+			key := groupKey(e)
+			groups[key] = append(groups[key], e)
 		}
+	}
+	for _, e := range engines {
 		key := groupKey(e)
-		if _, ok := at[key]; !ok {
-			at[key] = len(out)
-			out = append(out, nil)
-		}
-		members[key] = append(members[key], e)
-	}
-	for key, i := range at {
-		if m := members[key]; len(m) == 1 {
-			out[i] = m[0]
-		} else {
-			out[i] = New(m[0].Capabilities().GroupID, m, opts)
+		if m := groups[key]; len(m) < 2 {
+			delete(groups, key)
+			alone = append(alone, e)
 		}
 	}
-	return out
+	return groups, alone
 }
 
 // groupKey is equal for engines that hold the same data.

@@ -318,24 +318,31 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-func TestGroups(t *testing.T) {
+func TestAnnounced(t *testing.T) {
 	engine := func(name, group string, peer remote.PeerType) *fake {
 		return &fake{name: name, caps: remote.Capabilities{GroupID: group, PeerType: peer, LanguageLevel: "3.16", PlanVersion: 1}}
 	}
 	older := engine("e", "bucket", remote.PeerStore)
 	older.caps.LanguageLevel = "3.9"
-	got := Groups([]remote.RemoteEngine{
+	engines := []remote.RemoteEngine{
 		engine("a", "bucket", remote.PeerStore),
 		engine("b", "", remote.PeerStore),
 		engine("c", "bucket", remote.PeerSource),
 		engine("d", "other", remote.PeerStore),
 		older,
 		engine("f", "", remote.PeerStore),
-	}, Options{})
-	var names []string
-	for _, e := range got {
-		names = append(names, e.Name())
 	}
-	require.Equal(t, []string{"bucket", "b", "c", "d", "f"}, names, "empty ids and sources are not grouped")
-	require.Equal(t, "3.9", got[0].Capabilities().LanguageLevel)
+	groups, alone := Announced(engines)
+	names := func(engines []remote.RemoteEngine) (out []string) {
+		for _, e := range engines {
+			out = append(out, e.Name())
+		}
+		return out
+	}
+	require.Equal(t, []string{"b", "c", "d", "f"}, names(alone), "empty ids and sources are not grouped")
+	require.Len(t, groups, 1)
+	for _, members := range groups {
+		require.Equal(t, []string{"a", "e"}, names(members))
+		require.Equal(t, "3.9", New("bucket", members, Options{}).Capabilities().LanguageLevel)
+	}
 }

@@ -1,0 +1,90 @@
+// Package discovery keeps a set of engines up to date: addresses from flags and from a file that is read again when it changes, names that
+// are looked up again and again, connections that are opened and closed as addresses come and go, and groups of replicas.
+package discovery
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Config are endpoints, as a file has them:
+//
+//	endpoints:
+//	  - address: leaf-a:10901
+//	  - address: dns+leaf-b.example.org:10901   # each address of the name is an endpoint
+//	    group: b                                # all of them hold the same data
+//	  - address: dnssrv+_grpc._tcp.leaf-c.example.org
+type Config struct {
+	Endpoints []Endpoint `yaml:"endpoints"`
+}
+
+// Endpoint is one address, or a name that stands for several.
+type Endpoint struct {
+	// Address is host:port, or a name to look up behind dns+ (A and AAAA records, with a port) or dnssrv+ (SRV records).
+	Address string `yaml:"address"`
+	// Group says that all endpoints with the same group hold the same data. Without, endpoints say so themselves.
+	Group string `yaml:"group,omitempty"`
+}
+
+// The prefixes of addresses that are looked up.
+const (
+	dnsPrefix    = "dns+"
+	dnsSRVPrefix = "dnssrv+"
+)
+
+// Parse reads a file's content. Unknown fields are an error.
+func Parse(content []byte) (Config, error) {
+	var c Config
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	d.KnownFields(true)
+	if err := d.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
+		return Config{}, fmt.Errorf("endpoints: %w", err)
+	}
+	return c, c.Validate()
+}
+
+// Validate says what is wrong with the endpoints.
+func (c Config) Validate() error {
+	seen := map[string]bool{}
+	for _, e := range c.Endpoints {
+		if seen[e.Address] {
+			return fmt.Errorf("endpoints: %q is there twice; remove one", e.Address)
+		}
+		seen[e.Address] = true
+		address := e.Address
+		switch {
+		case strings.HasPrefix(address, dnsSRVPrefix):
+			if strings.TrimPrefix(address, dnsSRVPrefix) == "" {
+				return fmt.Errorf("endpoints: %q has no name to look up", address)
+			}
+			continue
+		case strings.HasPrefix(address, dnsPrefix):
+			address = strings.TrimPrefix(address, dnsPrefix)
+		case strings.Contains(address, "+"):
+			return fmt.Errorf("endpoints: %q begins with an unknown prefix; use dns+, dnssrv+ or none", e.Address)
+		}
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || host == "" || port == "" {
+			return fmt.Errorf("endpoints: %q is not host:port", e.Address)
+		}
+	}
+	return nil
+}
+
+// with are the endpoints of both, those of c first; one that is in both is taken from c.
+func (c Config) with(o Config) Config {
+	out := Config{Endpoints: slices.Clone(c.Endpoints)}
+	for _, e := range o.Endpoints {
+		if !slices.ContainsFunc(out.Endpoints, func(x Endpoint) bool { return x.Address == e.Address }) {
+			out.Endpoints = append(out.Endpoints, e)
+		}
+	}
+	return out
+}

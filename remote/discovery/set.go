@@ -1,0 +1,281 @@
+package discovery
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/replica"
+)
+
+// Engine is an engine with a connection. Ready tells whether it has said what data it has, and is there now; LastError why not.
+type Engine interface {
+	remote.RemoteEngine
+	io.Closer
+	Ready() bool
+	LastError() error
+}
+
+// Options are those of a Set.
+type Options struct {
+	// Static are endpoints that are always there.
+	Static Config
+	// File has further ones, in YAML; "" for none. It is read again every Refresh. A file that cannot be read or understood
+	// changes nothing, which is logged.
+	File string
+	// Refresh is the time between two looks at the file and at names; 0 is 30 s.
+	Refresh time.Duration
+	// Linger is how long a connection stays open that is not wanted any more, for queries that use it; 0 is 2 min.
+	Linger time.Duration
+	// Dial makes the engine of an address. It may not wait for the connection.
+	Dial func(address string) (Engine, error)
+	// Replicas are the options of groups.
+	Replicas replica.Options
+	// Resolver looks names up; nil is the system's.
+	Resolver Resolver
+	Logger   *slog.Logger
+}
+
+// Set is a remote.RemoteEndpoints. Run keeps it up to date.
+type Set struct {
+	opts Options
+
+	mu        sync.Mutex
+	file      Config
+	content   []byte
+	resolved  map[string][]string // by endpoint: what a name was last looked up as
+	connected map[string]*connection
+	groups    map[string]*grouped // kept, because they know how their members do
+}
+
+// connection is an engine and the group that the configuration puts it into.
+type connection struct {
+	engine Engine
+	group  string
+}
+
+// grouped is a group and who is in it.
+type grouped struct {
+	members []remote.RemoteEngine
+	engine  *replica.Group
+}
+
+var _ remote.RemoteEndpoints = (*Set)(nil)
+
+// New makes a set with its static endpoints, and those of the file, which must be right to begin with.
+func New(opts Options) (*Set, error) {
+	if opts.Refresh <= 0 {
+		opts.Refresh = 30 * time.Second
+	}
+	if opts.Linger <= 0 {
+		opts.Linger = 2 * time.Minute
+	}
+	if opts.Resolver == nil {
+		opts.Resolver = net.DefaultResolver
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := opts.Static.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Set{opts: opts, resolved: map[string][]string{}, connected: map[string]*connection{}, groups: map[string]*grouped{}}
+	if opts.File != "" {
+		if err := s.readFile(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Run keeps the set up to date until ctx ends, and closes all connections then.
+func (s *Set) Run(ctx context.Context) error {
+	var lingering sync.WaitGroup
+	defer lingering.Wait()
+	for {
+		s.refresh(ctx, func(e Engine) {
+			lingering.Go(func() {
+				select {
+				case <-time.After(s.opts.Linger):
+				case <-ctx.Done():
+				}
+				s.close(e)
+			})
+		})
+		select {
+		case <-time.After(s.opts.Refresh):
+		case <-ctx.Done():
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, c := range s.connected {
+				s.close(c.engine)
+			}
+			s.connected = map[string]*connection{}
+			return nil
+		}
+	}
+}
+
+func (s *Set) close(e Engine) {
+	if err := e.Close(); err != nil {
+		s.opts.Logger.Warn("Closing the connection to an endpoint failed", "endpoint", e.Name(), "err", err)
+	}
+}
+
+// refresh looks at the file and at names, connects to what is new and gives drop what is gone.
+func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
+	if s.opts.File != "" {
+		if err := s.readFile(); err != nil {
+			s.opts.Logger.Error("Reading the endpoints failed; those known stay", "file", s.opts.File, "err", err)
+		}
+	}
+	s.mu.Lock()
+	endpoints := s.opts.Static.with(s.file).Endpoints
+	s.mu.Unlock()
+	wanted := map[string]string{} // address -> group
+	for _, e := range endpoints {
+		addresses, err := resolve(ctx, s.opts.Resolver, e.Address)
+		if err != nil {
+			addresses = s.resolved[e.Address]
+			s.opts.Logger.Error("Looking up an endpoint failed; its last addresses stay", "endpoint", e.Address, "addresses", len(addresses), "err", err)
+		} else {
+			s.resolved[e.Address] = addresses
+		}
+		for _, a := range addresses {
+			if _, ok := wanted[a]; !ok {
+				wanted[a] = e.Group
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for address, c := range s.connected {
+		if group, ok := wanted[address]; !ok || group != c.group {
+			delete(s.connected, address)
+			drop(c.engine)
+		}
+	}
+	for address, group := range wanted {
+		if _, ok := s.connected[address]; ok {
+			continue
+		}
+		e, err := s.opts.Dial(address)
+		if err != nil {
+			s.opts.Logger.Error("Connecting to an endpoint failed", "endpoint", address, "err", err)
+			continue
+		}
+		s.connected[address] = &connection{e, group}
+	}
+}
+
+func (s *Set) readFile() error {
+	content, err := os.ReadFile(s.opts.File)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.content != nil && bytes.Equal(content, s.content) {
+		return nil
+	}
+	c, err := Parse(content)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.opts.File, err)
+	}
+	s.file, s.content = c, content
+	return nil
+}
+
+// Engines implements remote.RemoteEndpoints: those that are ready, replicas as groups, sorted by name.
+func (s *Set) Engines() []remote.RemoteEngine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var (
+		ready      []remote.RemoteEngine
+		configured = map[string][]remote.RemoteEngine{}
+	)
+	for _, c := range s.connected {
+		switch {
+		case !c.engine.Ready():
+		case c.group != "":
+			configured[c.group] = append(configured[c.group], c.engine)
+		default:
+			ready = append(ready, c.engine)
+		}
+	}
+	byName := func(a, b remote.RemoteEngine) int { return strings.Compare(a.Name(), b.Name()) }
+	slices.SortFunc(ready, byName)
+	used := map[string]bool{}
+	group := func(key, name string, members []remote.RemoteEngine) remote.RemoteEngine {
+		slices.SortFunc(members, byName)
+		used[key] = true
+		g := s.groups[key]
+		if g == nil || !slices.Equal(g.members, members) {
+			g = &grouped{members, replica.New(name, members, s.opts.Replicas)}
+			s.groups[key] = g
+		}
+		return g.engine
+	}
+	var out []remote.RemoteEngine
+	for name, members := range configured {
+		out = append(out, group("configured "+name, name, members))
+	}
+	announced, alone := replica.Announced(ready)
+	for key, members := range announced {
+		out = append(out, group("announced "+key, members[0].Capabilities().GroupID, members))
+	}
+	out = append(out, alone...)
+	for key := range s.groups {
+		if !used[key] {
+			delete(s.groups, key)
+		}
+	}
+	slices.SortFunc(out, byName)
+	return out
+}
+
+// Status is what is known of an endpoint.
+type Status struct {
+	Address string
+	Group   string
+	Engine  remote.RemoteEngine
+	Ready   bool
+	Err     error // why it is not
+}
+
+// Statuses are those of all endpoints, sorted by address.
+func (s *Set) Statuses() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Status
+	for address, c := range s.connected {
+		out = append(out, Status{address, c.group, c.engine, c.engine.Ready(), c.engine.LastError()})
+	}
+	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Address, b.Address) })
+	return out
+}
+
+// NotReady is an error that names the endpoints that are not ready; nil if all are.
+func (s *Set) NotReady() error {
+	var errs []error
+	for _, st := range s.Statuses() {
+		if !st.Ready {
+			err := st.Err
+			if err == nil {
+				err = errors.New("it has not answered yet")
+			}
+			errs = append(errs, fmt.Errorf("endpoint %s is not ready: %w", st.Address, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,166 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/remote"
+)
+
+// fake is an engine without a connection.
+type fake struct {
+	name   string
+	caps   remote.Capabilities
+	ready  atomic.Bool
+	closed atomic.Bool
+}
+
+func (f *fake) Name() string     { return f.name }
+func (f *fake) Labels() []string { return nil }
+func (f *fake) Coverage() []remote.Coverage {
+	return []remote.Coverage{{Labels: labels.FromStrings("a", "b"), Intervals: remote.Intervals{remote.Always}}}
+}
+func (f *fake) Capabilities() remote.Capabilities { return f.caps }
+func (f *fake) NewInstantQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time) (promql.Query, error) {
+	return nil, errors.New("not asked")
+}
+func (f *fake) NewRangeQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time, time.Time, time.Duration) (promql.Query, error) {
+	return nil, errors.New("not asked")
+}
+func (f *fake) Close() error     { f.closed.Store(true); return nil }
+func (f *fake) Ready() bool      { return f.ready.Load() }
+func (f *fake) LastError() error { return nil }
+
+// names is a resolver of what it has.
+type names map[string][]string
+
+func (n names) LookupHost(_ context.Context, host string) ([]string, error) {
+	if a, ok := n[host]; ok {
+		return a, nil
+	}
+	return nil, errors.New("no such host")
+}
+
+func (n names) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
+	var out []*net.SRV
+	for _, h := range n[name] {
+		out = append(out, &net.SRV{Target: h + ".", Port: 7})
+	}
+	return "", out, nil
+}
+
+func namesOf(engines []remote.RemoteEngine) string {
+	var out []string
+	for _, e := range engines {
+		out = append(out, e.Name())
+	}
+	return strings.Join(out, " ")
+}
+
+func TestSet(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "endpoints.yaml")
+	write := func(content string) { require.NoError(t, os.WriteFile(file, []byte(content), 0o600)) }
+	write("endpoints:\n  - address: dns+leaf:1\n  - address: dnssrv+_grpc._tcp.x\n    group: g\n")
+	synctest.Test(t, func(t *testing.T) {
+		dialled := map[string]*fake{}
+		dns := names{"leaf": {"10.0.0.2", "10.0.0.1"}, "_grpc._tcp.x": {"p", "q"}}
+		s, err := New(Options{
+			Static: Config{Endpoints: []Endpoint{{Address: "static:1"}}}, File: file, Resolver: dns,
+			Dial: func(address string) (Engine, error) {
+				f := &fake{name: address}
+				dialled[address] = f
+				return f, nil
+			},
+		})
+		require.NoError(t, err)
+		require.Empty(t, s.Engines())
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		require.Empty(t, s.Engines(), "nobody has answered yet")
+		require.ErrorContains(t, s.NotReady(), "endpoint static:1 is not ready: it has not answered yet")
+		for _, f := range dialled {
+			f.ready.Store(true)
+		}
+		require.Equal(t, "10.0.0.1:1 10.0.0.2:1 g static:1", namesOf(s.Engines()))
+		require.NoError(t, s.NotReady())
+		g := s.Engines()[2]
+		require.Same(t, g, s.Engines()[2], "a group stays as long as its members do")
+
+		// A name that moves, and one that cannot be looked up any more.
+		dns["leaf"] = []string{"10.0.0.3"}
+		delete(dns, "_grpc._tcp.x")
+		dns["_grpc._tcp.x"] = []string{"p", "q"}
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		dialled["10.0.0.3:1"].ready.Store(true)
+		require.Equal(t, "10.0.0.3:1 g static:1", namesOf(s.Engines()))
+		require.False(t, dialled["10.0.0.1:1"].closed.Load(), "queries may still use it")
+		delete(dns, "leaf")
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		require.True(t, dialled["10.0.0.1:1"].closed.Load())
+		require.Equal(t, "10.0.0.3:1 g static:1", namesOf(s.Engines()), "the last addresses stay")
+
+		// A file that is wrong changes nothing, one that is right does.
+		write("endpoints:\n  - addres: x:1\n")
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "10.0.0.3:1 g static:1", namesOf(s.Engines()))
+		write("endpoints:\n  - address: other:1\n")
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		dialled["other:1"].ready.Store(true)
+		require.Equal(t, "other:1 static:1", namesOf(s.Engines()))
+		require.Len(t, s.Statuses(), 2)
+
+		// One that is away for a while is not asked.
+		dialled["other:1"].ready.Store(false)
+		require.Equal(t, "static:1", namesOf(s.Engines()))
+
+		// Engines that say they are the same.
+		for _, a := range []string{"other:1", "static:1"} {
+			dialled[a].ready.Store(true)
+			dialled[a].caps = remote.Capabilities{GroupID: "bucket", PeerType: remote.PeerStore}
+		}
+		require.Equal(t, "bucket", namesOf(s.Engines()))
+
+		cancel()
+		require.NoError(t, <-done)
+		for _, f := range dialled {
+			require.True(t, f.closed.Load(), f.name)
+		}
+	})
+}
+
+func TestConfig(t *testing.T) {
+	for content, want := range map[string]string{
+		"endpoints:\n  - address: a:1\n  - address: a:1\n": `"a:1" is there twice`,
+		"endpoints:\n  - address: a\n":                     `"a" is not host:port`,
+		"endpoints:\n  - address: dns+a\n":                 `"dns+a" is not host:port`,
+		"endpoints:\n  - address: dnssrv+\n":               "has no name to look up",
+		"endpoints:\n  - address: srv+a:1\n":               "unknown prefix",
+		"endpoint: []\n":                                   "field endpoint not found",
+	} {
+		_, err := Parse([]byte(content))
+		require.ErrorContains(t, err, want)
+	}
+	c, err := Parse(nil)
+	require.NoError(t, err)
+	require.Empty(t, c.Endpoints)
+	_, err = New(Options{File: filepath.Join(t.TempDir(), "missing")})
+	require.Error(t, err, "to begin with the file must be right")
+}
