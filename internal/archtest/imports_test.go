@@ -24,6 +24,7 @@ var mayImport = map[string][]string{
 
 	// What both sides of a distributed query share.
 	"remote":           {"internal/bitmap"},
+	"source/dedup":     {},
 	"remote/discovery": {"remote/replica"},
 	"remote/replica":   {},
 

@@ -1,0 +1,158 @@
+// Package dedup makes one series of those that replicas of one scraper recorded: series that differ in replica labels alone.
+package dedup
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// Algorithm is how samples of replicas become those of one series.
+type Algorithm string
+
+const (
+	// Penalty stays with one replica as long as it has samples, and goes over to another when it misses some: Thanos' algorithm of that
+	// name, sample for sample, with its gaps (penalty.go).
+	Penalty Algorithm = "penalty"
+	// Chain has the samples of all replicas, one where times are equal: for replicas that were written to by one sender.
+	Chain Algorithm = "chain"
+	// Interval is Penalty with the penalty worked out from how often the replicas were scraped: a missed scrape is filled from
+	// another replica at once, and there is no time at which Penalty goes over to another replica for good because of an offset.
+	Interval Algorithm = "interval"
+)
+
+// Parse reads an algorithm's name.
+func Parse(name string) (Algorithm, error) {
+	switch a := Algorithm(name); a {
+	case Penalty, Chain, Interval:
+		return a, nil
+	}
+	return "", fmt.Errorf("unknown deduplication algorithm %q: use penalty, chain or interval", name)
+}
+
+// Queryable deduplicates what q has, by the given replica labels, which its series do not have any more.
+func Queryable(q storage.Queryable, replicaLabels []string, a Algorithm) storage.Queryable {
+	replicaLabels = slices.Clone(replicaLabels)
+	slices.Sort(replicaLabels)
+	return &queryable{q, replicaLabels, a}
+}
+
+type queryable struct {
+	storage.Queryable
+	replica   []string
+	algorithm Algorithm
+}
+
+// Querier implements storage.Queryable.
+func (q *queryable) Querier(mint, maxt int64) (storage.Querier, error) {
+	inner, err := q.Queryable.Querier(mint, maxt)
+	if err != nil {
+		return nil, err
+	}
+	return &querier{inner, q}, nil
+}
+
+type querier struct {
+	storage.Querier
+	of *queryable
+}
+
+// counterFunctions are those that look at counters, whose values must not fall where one replica takes over from another.
+var counterFunctions = map[string]bool{"rate": true, "increase": true, "irate": true, "resets": true}
+
+// Select implements storage.Querier. Matchers of replica labels choose among replicas. Series come in the order of labels.
+func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	set := q.Querier.Select(ctx, true, hints, matchers...)
+	var all []replica
+	for set.Next() {
+		s := set.At()
+		l := s.Labels().MatchLabels(false, q.of.replica...)
+		all = append(all, replica{l, s})
+	}
+	// Without the replica labels the order may be another.
+	slices.SortStableFunc(all, func(a, b replica) int { return labels.Compare(a.labels, b.labels) })
+	return &seriesSet{
+		all: all, algorithm: q.of.algorithm,
+		counter:  hints != nil && counterFunctions[hints.Func],
+		warnings: set.Warnings(), err: set.Err(),
+	}
+}
+
+// LabelNames implements storage.Querier: replica labels are not among them.
+func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	names, warnings, err := q.Querier.LabelNames(ctx, hints, matchers...)
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(q.of.replica, n) }), warnings, err
+}
+
+// replica is a series of one replica.
+type replica struct {
+	labels labels.Labels // without the replica labels
+	series storage.Series
+}
+
+// seriesSet gives one series for all replicas with equal labels.
+type seriesSet struct {
+	all       []replica
+	at        *series
+	algorithm Algorithm
+	counter   bool
+	warnings  annotations.Annotations
+	err       error
+}
+
+// Next implements storage.SeriesSet.
+func (s *seriesSet) Next() bool {
+	if len(s.all) == 0 || s.err != nil {
+		return false
+	}
+	n := 1
+	for n < len(s.all) && labels.Equal(s.all[n].labels, s.all[0].labels) {
+		n++
+	}
+	s.at = &series{s.all[:n], s.algorithm, s.counter}
+	s.all = s.all[n:]
+	return true
+}
+
+// At implements storage.SeriesSet.
+func (s *seriesSet) At() storage.Series { return s.at }
+
+// Err implements storage.SeriesSet.
+func (s *seriesSet) Err() error { return s.err }
+
+// Warnings implements storage.SeriesSet.
+func (s *seriesSet) Warnings() annotations.Annotations { return s.warnings }
+
+// series are the replicas of one series.
+type series struct {
+	replicas  []replica
+	algorithm Algorithm
+	counter   bool
+}
+
+// Labels implements storage.Series.
+func (s *series) Labels() labels.Labels { return s.replicas[0].labels }
+
+// Iterator implements storage.Series. Replicas are folded from the left, two at a time.
+func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
+	its := make([]chunkenc.Iterator, len(s.replicas))
+	for i, r := range s.replicas {
+		its[i] = r.series.Iterator(nil)
+	}
+	if len(its) == 1 {
+		return its[0]
+	}
+	if s.algorithm == Chain {
+		return storage.ChainSampleIteratorFromIterators(nil, its)
+	}
+	out := newSide(its[0], s.counter)
+	for _, it := range its[1:] {
+		out = newSide(newPenalty(out, newSide(it, s.counter), s.algorithm == Interval), s.counter)
+	}
+	return out
+}

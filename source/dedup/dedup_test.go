@@ -1,0 +1,234 @@
+package dedup
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+	"github.com/prometheus/prometheus/util/annotations"
+	"github.com/stretchr/testify/require"
+)
+
+// sample is a float, or a histogram with a sum.
+type sample struct {
+	t int64
+	f float64
+	h *histogram.Histogram
+}
+
+func (s sample) T() int64                      { return s.t }
+func (sample) ST() int64                       { return 0 }
+func (s sample) F() float64                    { return s.f }
+func (s sample) H() *histogram.Histogram       { return s.h }
+func (s sample) FH() *histogram.FloatHistogram { return nil }
+func (s sample) Type() chunkenc.ValueType {
+	if s.h != nil {
+		return chunkenc.ValHistogram
+	}
+	return chunkenc.ValFloat
+}
+func (s sample) Copy() chunks.Sample { return s }
+
+// list is a storage of series.
+type list []storage.Series
+
+func (l list) Querier(int64, int64) (storage.Querier, error) { return listQuerier{l}, nil }
+
+type listQuerier struct{ all list }
+
+func (q listQuerier) Select(_ context.Context, _ bool, _ *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	s := &listSet{at: -1}
+next:
+	for _, x := range q.all {
+		for _, m := range matchers {
+			if !m.Matches(x.Labels().Get(m.Name)) {
+				continue next
+			}
+		}
+		s.all = append(s.all, x)
+	}
+	return s
+}
+func (listQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return nil, nil, nil
+}
+func (listQuerier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return []string{"a", "replica"}, nil, nil
+}
+func (listQuerier) Close() error { return nil }
+
+type listSet struct {
+	all []storage.Series
+	at  int
+}
+
+func (s *listSet) Next() bool                        { s.at++; return s.at < len(s.all) }
+func (s *listSet) At() storage.Series                { return s.all[s.at] }
+func (s *listSet) Err() error                        { return nil }
+func (s *listSet) Warnings() annotations.Annotations { return nil }
+
+func newSeries(l labels.Labels, samples ...chunks.Sample) storage.Series {
+	return storage.NewListSeries(l, samples)
+}
+
+// scraped are samples every interval from start on, with their number as a value; those in missing are left out.
+func scraped(start, interval int64, n int, value func(i int) float64, missing ...int) []chunks.Sample {
+	var out []chunks.Sample
+next:
+	for i := range n {
+		for _, m := range missing {
+			if i == m {
+				continue next
+			}
+		}
+		out = append(out, sample{t: start + int64(i)*interval, f: value(i)})
+	}
+	return out
+}
+
+// merged is the outcome of deduplicating replicas, as time:value.
+func merged(t testing.TB, a Algorithm, function string, replicas ...[]chunks.Sample) string {
+	var all list
+	for i, r := range replicas {
+		all = append(all, newSeries(labels.FromStrings("a", "1", "replica", fmt.Sprint(i)), r...))
+	}
+	q, err := Queryable(all, []string{"replica"}, a).Querier(0, math.MaxInt64)
+	require.NoError(t, err)
+	set := q.Select(context.Background(), true, &storage.SelectHints{Func: function})
+	require.True(t, set.Next())
+	require.Equal(t, labels.FromStrings("a", "1"), set.At().Labels())
+	var out []string
+	it := set.At().Iterator(nil)
+	for vt := it.Next(); vt != chunkenc.ValNone; vt = it.Next() {
+		switch vt {
+		case chunkenc.ValFloat:
+			ts, v := it.At()
+			out = append(out, fmt.Sprintf("%d:%g", ts, v))
+		case chunkenc.ValHistogram:
+			ts, h := it.AtHistogram(nil)
+			out = append(out, fmt.Sprintf("%d:h%g", ts, h.Sum))
+		}
+	}
+	require.NoError(t, it.Err())
+	require.False(t, set.Next())
+	return strings.Join(out, " ")
+}
+
+func times10(i int) float64 { return float64(10 * i) }
+
+// The traces that Thanos' algorithm leaves.
+func TestPenalty(t *testing.T) {
+	plus5 := func(i int) float64 { return float64(10*i + 5) }
+	a := scraped(0, 15000, 6, times10)
+	require.Equal(t, "0:0 7000:5 22000:15 37000:25 52000:35 67000:45 82000:55", merged(t, Penalty, "", a, scraped(7000, 15000, 6, plus5)), "7 s is more than the first penalty")
+	require.Equal(t, "0:0 15000:10 30000:20 45000:30 60000:40 75000:50", merged(t, Penalty, "", a, scraped(3000, 15000, 5, plus5)))
+	b := scraped(3000, 15000, 9, plus5)
+	require.Equal(t, "0:0 15000:10 30000:20 45000:30 75000:50 90000:60 105000:70 120000:80", merged(t, Penalty, "", scraped(0, 15000, 9, times10, 4), b), "one missed scrape stays a gap")
+	require.Equal(t, "0:0 15000:10 30000:20 45000:30 78000:55 93000:65 108000:75 123000:85", merged(t, Penalty, "", scraped(0, 15000, 9, times10, 4, 5, 6), b), "after three it changes for good")
+	require.Equal(t, "0:0 15000:10 45000:30", merged(t, Penalty, "", scraped(0, 15000, 4, times10, 2), scraped(0, 15000, 4, times10)), "with equal times, too")
+}
+
+func TestChain(t *testing.T) {
+	require.Equal(t, "0:0 15000:10 30000:20 45000:30", merged(t, Chain, "", scraped(0, 15000, 4, times10, 2), scraped(0, 15000, 4, times10)))
+}
+
+// One missed scrape is filled, whatever the offset of the replicas.
+func TestInterval(t *testing.T) {
+	for _, interval := range []int64{1000, 15000, 60000} {
+		for _, offset := range []int64{0, interval / 5, interval / 3, interval * 3 / 5} {
+			got := strings.Fields(merged(t, Interval, "", scraped(0, interval, 20, times10, 8, 14), scraped(offset, interval, 20, times10, 3, 11)))
+			require.GreaterOrEqual(t, len(got), 19, "%d %d: %s", interval, offset, got)
+			last := int64(-1)
+			for _, s := range got {
+				var at int64
+				fmt.Sscan(strings.Split(s, ":")[0], &at)
+				require.True(t, last < 0 || at-last <= interval*17/10, "%d %d: a gap at %d in %v", interval, offset, at, got)
+				last = at
+			}
+		}
+	}
+}
+
+// A counter does not fall because replicas were changed; anything else is left as it is.
+func TestCounters(t *testing.T) {
+	behind := func(i int) float64 { return float64(10*i - 25) }
+	a, b := scraped(0, 15000, 9, times10, 4, 5, 6), scraped(3000, 15000, 9, behind)
+	require.Equal(t, "0:0 15000:10 30000:20 45000:30 78000:25 93000:35 108000:45 123000:55", merged(t, Penalty, "sum_over_time", a, b))
+	slow := func(i int) float64 { return float64(3 * i) }
+	require.Equal(t, "0:0 15000:10 30000:20 45000:30 78000:30 93000:33 108000:36 123000:39", merged(t, Penalty, "rate", a, scraped(3000, 15000, 9, slow)))
+}
+
+func TestHistogramsAndThreeReplicas(t *testing.T) {
+	h := func(start int64, sum float64) (out []chunks.Sample) {
+		for i := range int64(4) {
+			out = append(out, sample{t: start + i*15000, h: &histogram.Histogram{Sum: sum + float64(i)}})
+		}
+		return out
+	}
+	require.Equal(t, "0:h1 15000:h2 30000:h3 45000:h4", merged(t, Penalty, "rate", h(0, 1), h(2000, 100), h(4000, 200)))
+	require.Equal(t, "100000:7", merged(t, Penalty, "", nil, nil, []chunks.Sample{sample{t: 100000, f: 7}}))
+}
+
+// Series are grouped without their replica labels, in the order of what is left.
+func TestOrder(t *testing.T) {
+	var all list
+	for _, l := range []labels.Labels{
+		labels.FromStrings("a", "1", "replica", "x", "z", "2"), labels.FromStrings("a", "1", "replica", "y", "z", "1"),
+		labels.FromStrings("a", "1", "replica", "y", "z", "2"), labels.FromStrings("a", "2"),
+	} {
+		all = append(all, newSeries(l, sample{t: 1, f: 1}))
+	}
+	q, err := Queryable(all, []string{"replica"}, Penalty).Querier(0, 10)
+	require.NoError(t, err)
+	var got []string
+	for set := q.Select(context.Background(), false, nil); set.Next(); {
+		got = append(got, set.At().Labels().String())
+	}
+	require.Equal(t, []string{`{a="1", z="1"}`, `{a="1", z="2"}`, `{a="2"}`}, got)
+	names, _, err := q.LabelNames(context.Background(), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names)
+}
+
+func TestParse(t *testing.T) {
+	a, err := Parse("interval")
+	require.NoError(t, err)
+	require.Equal(t, Interval, a)
+	_, err = Parse("quorum")
+	require.ErrorContains(t, err, `unknown deduplication algorithm "quorum"`)
+}
+
+// Reading two replicas as one against reading both.
+func BenchmarkDedup(b *testing.B) {
+	r0, r1 := scraped(0, 15000, 5000, times10), scraped(3000, 15000, 5000, times10)
+	s := &series{replicas: []replica{{series: newSeries(labels.EmptyLabels(), r0...)}, {series: newSeries(labels.EmptyLabels(), r1...)}}}
+	read := func(it chunkenc.Iterator) (sum float64) {
+		for it.Next() != chunkenc.ValNone {
+			_, v := it.At()
+			sum += v
+		}
+		return sum
+	}
+	for _, a := range []Algorithm{Penalty, Interval, Chain} {
+		b.Run(string(a), func(b *testing.B) {
+			s.algorithm = a
+			for b.Loop() {
+				read(s.Iterator(nil))
+			}
+		})
+	}
+	b.Run("both", func(b *testing.B) {
+		for b.Loop() {
+			for _, r := range s.replicas {
+				read(r.series.Iterator(nil))
+			}
+		}
+	})
+}
