@@ -177,6 +177,7 @@ type cut struct {
 	seed   int64
 	byTime bool
 	apart  bool   // engines of one data set do not overlap
+	text   bool   // engines evaluate text, at whole seconds, and drop names at once
 	label  string // external label to add; "" for none
 	parts  int    // values of the label
 	// bounds are where the data of the times that matter begins and ends, ms.
@@ -250,10 +251,29 @@ func (c cut) engines(q storage.Queryable, e *engine.Engine) []remote.RemoteEngin
 	}
 	var out []remote.RemoteEngine
 	for _, h := range holdings {
-		out = append(out, engine.NewRemoteEngine(e, h.views, h.opts))
+		r := engine.NewRemoteEngine(e, h.views, h.opts)
+		if c.text {
+			r = textEngine{r}
+		}
+		out = append(out, r)
 	}
 	rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
+}
+
+// textEngine evaluates PromQL at whole seconds, and knows nothing of plans.
+type textEngine struct{ remote.RemoteEngine }
+
+func (textEngine) Capabilities() remote.Capabilities {
+	return remote.Capabilities{LanguageLevel: "3.16", WholeSeconds: true}
+}
+
+func (e textEngine) NewInstantQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, ts time.Time) (promql.Query, error) {
+	return e.RemoteEngine.NewInstantQuery(ctx, opts, &remote.Text{Query: q.String()}, ts.Truncate(time.Second))
+}
+
+func (e textEngine) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	return e.RemoteEngine.NewRangeQuery(ctx, opts, &remote.Text{Query: q.String()}, start.Truncate(time.Second), end.Truncate(time.Second), interval.Truncate(time.Second))
 }
 
 // intervals are those of the engines that hold one data set between them; nil is always.
@@ -311,7 +331,9 @@ type cutEngine struct {
 }
 
 func newCutEngine(o engine.Opts, cutFor func(string, int64, int64) cut) *cutEngine {
-	return &cutEngine{o, engine.New(o), cutFor}
+	leaf := o
+	leaf.EnableDelayedNameRemoval = false // what a part of a plan needs, the plan says
+	return &cutEngine{o, engine.New(leaf), cutFor}
 }
 
 // prepare gives the engine and the storage for a query.

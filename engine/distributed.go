@@ -12,7 +12,6 @@ import (
 	"github.com/prometheus/prometheus/util/stats"
 
 	"github.com/stride-promql/stride/logicalplan"
-	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/physicalplan"
 	"github.com/stride-promql/stride/remote"
 )
@@ -78,7 +77,8 @@ func (q *query) passes() []logicalplan.Optimizer {
 		}
 	}
 	passes := append([]logicalplan.Optimizer{}, own[:at]...)
-	passes = append(passes, d.optimizer.PassthroughWithEngines(q.engines), d.optimizer.WithEngines(q.engines, q.unsplit))
+	c := logicalplan.Conditions{Unsplit: q.unsplit, DelayedNames: q.engine.opts.EnableDelayedNameRemoval, StartTimestamps: q.useST}
+	passes = append(passes, d.optimizer.PassthroughWithEngines(q.engines, c), d.optimizer.WithEngines(q.engines, c))
 	return append(passes, own[at:]...)
 }
 
@@ -203,6 +203,10 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 	caps := r.Engine.Capabilities()
 	times, from := r.Times, 0
 	if caps.PlanVersion < version {
+		part = &remote.Text{Query: r.Query.Text}
+		if caps.WholeSeconds && r.Query.Pinned != "" {
+			part.Query = r.Query.Pinned
+		}
 		// Only the steps asked for: text says nothing of others.
 		from = r.Steps.From
 		times.Start, times.End = r.Times.Start+int64(from)*r.Times.Interval, r.Times.Start+int64(r.Steps.To-1)*r.Times.Interval
@@ -217,15 +221,39 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 		return nil, err
 	}
 	if s, ok := sent.(remote.Streamer); ok {
-		return s.Stream(ctx)
+		stream, err := s.Stream(ctx)
+		if err == nil && caps.PlanVersion < version {
+			stream = placeless{stream}
+		}
+		return stream, err
 	}
 	res := sent.Exec(ctx)
 	defer sent.Close()
 	if res.Err != nil {
 		return nil, res.Err
 	}
-	grid := operators.Grid{Start: r.Times.Start, Interval: r.Times.Interval, Steps: r.Steps.To}
-	return remote.ResultStream(res, sent.Stats(), grid.Start, grid.Interval, from, r.Steps.To-from)
+	stream, err := remote.ResultStream(res, sent.Stats(), r.Times.Start, r.Times.Interval, from, r.Steps.To-from)
+	if err == nil && caps.PlanVersion < version {
+		stream = placeless{stream}
+	}
+	return stream, err
+}
+
+// placeless takes the places away from annotations of an engine that evaluated text: they point into that.
+type placeless struct{ remote.ColumnStream }
+
+// Trailer implements remote.ColumnStream.
+func (s placeless) Trailer() remote.Trailer {
+	t := s.ColumnStream.Trailer()
+	var plain annotations.Annotations
+	for _, err := range t.Annotations {
+		if inner := errors.Unwrap(err); errors.Is(inner, annotations.PromQLInfo) || errors.Is(inner, annotations.PromQLWarning) {
+			err = inner
+		}
+		plain.Add(err)
+	}
+	t.Annotations = plain
+	return t
 }
 
 // replan plans the query again without what turned out not to hold.

@@ -31,11 +31,20 @@ import (
 // where engines overlap, samples with equal labels at one step are the same. docs/distributed.md has the rule of each operator.
 type DistributedExecutionOptimizer struct {
 	Endpoints remote.RemoteEndpoints
+	Conditions
+
+	topologies *topologies
+}
+
+// Conditions are what distribution has to know of the engine at the root and of the query.
+type Conditions struct {
 	// Unsplit leaves sums and averages whole that lose partition labels: how a query is done again in which floats and
 	// histograms met in a group of one engine.
 	Unsplit bool
-
-	topologies *topologies
+	// DelayedNames says that names are dropped at the end of the query.
+	DelayedNames bool
+	// StartTimestamps says that rates take start timestamps into account.
+	StartTimestamps bool
 }
 
 // NewDistributedExecutionOptimizer keeps what it found out about endpoints' label sets for as long as they stay the same.
@@ -44,8 +53,8 @@ func NewDistributedExecutionOptimizer(endpoints remote.RemoteEndpoints) *Distrib
 }
 
 // WithEngines is the optimizer for one query, for which the endpoints' engines were asked already.
-func (o DistributedExecutionOptimizer) WithEngines(engines []remote.RemoteEngine, unsplit bool) *DistributedExecutionOptimizer {
-	o.Endpoints, o.Unsplit = remote.StaticEndpoints(engines), unsplit
+func (o DistributedExecutionOptimizer) WithEngines(engines []remote.RemoteEngine, c Conditions) *DistributedExecutionOptimizer {
+	o.Endpoints, o.Conditions = remote.StaticEndpoints(engines), c
 	return &o
 }
 
@@ -69,7 +78,7 @@ func (o *DistributedExecutionOptimizer) Optimize(p *Plan) (*Plan, annotations.An
 	if t == nil {
 		t = &topologies{}
 	}
-	d := newDistributor(t.of(engines), p.Lookback, o.Unsplit)
+	d := newDistributor(t.of(engines), p.Lookback, o.Conditions)
 	p.Root = d.replace(p.Root, p.Times, false)
 	return p, nil
 }
@@ -92,10 +101,11 @@ type distributor struct {
 	classifier
 	topology *topology
 	lookback int64
+	limits   textLimits
 }
 
-func newDistributor(t *topology, lookback int64, unsplit bool) *distributor {
-	return &distributor{classifier: newClassifier(t, unsplit), topology: t, lookback: lookback}
+func newDistributor(t *topology, lookback int64, c Conditions) *distributor {
+	return &distributor{classifier: newClassifier(t, c.Unsplit), topology: t, lookback: lookback, limits: limitsOf(t, lookback, c)}
 }
 
 // replace gives what stands for n, which is evaluated at the given times. inParam says that it is in the parameter of an aggregation.
@@ -103,22 +113,23 @@ func (d *distributor) replace(n Node, at Times, inParam bool) Node {
 	if at.steps() == 0 {
 		return n // it is evaluated at no time
 	}
+	sent := !(inParam && hasAt(n)) && d.limits.allow(n, at)
 	switch d.class(n) {
 	case asIs:
 		if _, ok := n.(*StepInvariant); ok {
 			break // the part below it is evaluated at one step
 		}
-		if n.Type() == parser.ValueTypeVector && !(inParam && hasAt(n)) {
+		if sent && n.Type() == parser.ValueTypeVector {
 			return d.ordered(n, d.union(n, n, at, false))
 		}
 	case split:
-		if !(inParam && hasAt(n)) {
+		if sent {
 			return d.split(n.(*Aggregate), at)
 		}
 	case free:
 		return n
 	}
-	if c, ok := n.(*Call); ok && c.Of == nil && (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && d.class(c.Args[0]) == asIs && !inParam {
+	if c, ok := n.(*Call); ok && d.limits.allow(n, at) && c.Of == nil && (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && d.class(c.Args[0]) == asIs && !inParam {
 		return d.absent(c, at)
 	}
 	a, aggregate := n.(*Aggregate)
@@ -280,7 +291,7 @@ func (d *distributor) union(fragment, of Node, at Times, unmixed bool) Node {
 		}
 	}
 	out := &Dedup{Partition: t.partition, Ranking: ranking, Of: of}
-	query := newRemoteQuery(fragment)
+	query := newRemoteQuery(fragment, at)
 	input := make([]int, len(t.engines))
 	for i, e := range t.engines {
 		if asked[i].From >= asked[i].To {

@@ -27,8 +27,8 @@ const (
 // classifier classifies the parts of one query.
 type classifier struct {
 	partition []string
-	level     int // that all engines understand
-	sameHash  bool          // all engines hash labels as this one does
+	level     int  // that all engines understand
+	sameHash  bool // all engines hash labels as this one does
 	unsplit   bool
 	known     map[Node]class
 }

@@ -67,7 +67,7 @@ func distributedText(t testing.TB, query string, engines ...remote.RemoteEngine)
 	p, ok := tryBuild(t, query, [3]int64{600_000, 6_000_000, 60_000})
 	require.True(t, ok, query)
 	o := NewDistributedExecutionOptimizer(remote.StaticEndpoints(engines))
-	for _, pass := range []Optimizer{SimplifyInvariants{}, o.PassthroughWithEngines(engines), o} {
+	for _, pass := range []Optimizer{SimplifyInvariants{}, o.PassthroughWithEngines(engines, Conditions{}), o} {
 		p, _ = pass.Optimize(p)
 	}
 	before := p.String()
@@ -198,11 +198,59 @@ func TestDistributionByLanguage(t *testing.T) {
 	a, b := endpoint(t, "a", `{cluster="a"}`), endpoint(t, "b", `{cluster="b"}`)
 	b.caps = remote.Capabilities{LanguageLevel: "3.9"}
 	for query, want := range map[string]string{
-		`abs(foo + fill (0) bar)`: `abs(dedup(coalesce(remote(foo), remote(foo))) + fill_left (0) fill_right (0) dedup(coalesce(remote(bar), remote(bar))))`,
+		`abs(foo + fill (0) bar)`:    `abs(dedup(coalesce(remote(foo), remote(foo))) + fill_left (0) fill_right (0) dedup(coalesce(remote(bar), remote(bar))))`,
 		`increase(foo[5m] anchored)`: `increase(foo[5m] anchored)`,
 		`limit_ratio(0.5, foo)`:      `limit_ratio(0.5, dedup(coalesce(remote(foo), remote(foo))))`,
 	} {
 		require.Equal(t, want, distributedText(t, query, a, b))
+	}
+}
+
+// Engines that know whole seconds only are asked at such a time, with selectors pinned, or not at all.
+func TestDistributionByWholeSeconds(t *testing.T) {
+	a, b := endpoint(t, "a", `{cluster="a"}`), endpoint(t, "b", `{cluster="b"}`)
+	for _, e := range []*testEngine{a, b} {
+		e.caps = remote.Capabilities{LanguageLevel: "3.9", WholeSeconds: true}
+	}
+	plan := func(query string, times [3]int64, c Conditions) (string, string) {
+		p, ok := tryBuild(t, query, times)
+		require.True(t, ok, query)
+		o := NewDistributedExecutionOptimizer(nil).WithEngines([]remote.RemoteEngine{a, b}, c)
+		p, _ = o.Optimize(p)
+		pinned := ""
+		Walk(p.Root, func(n Node) bool {
+			if r, ok := n.(*Remote); ok {
+				pinned = r.Query.Pinned
+			}
+			return true
+		})
+		return Text(p.Root), pinned
+	}
+	instant, whole, step, start := [3]int64{600_250, 600_250, 0}, [3]int64{600_000, 900_000, 60_000}, [3]int64{600_000, 900_000, 1_500}, [3]int64{600_500, 900_500, 60_000}
+	for _, c := range []struct {
+		query  string
+		times  [3]int64
+		c      Conditions
+		want   string
+		pinned string
+	}{
+		{`sum(rate(foo[5m] offset 1m))`, instant, Conditions{}, expand(`sum(R(sum by (cluster) (rate(foo[5m] offset 1m))))`), `sum by (cluster) (rate(foo[5m] @ 600.25 offset 1m))`},
+		{`max_over_time(foo[1h:5m])`, instant, Conditions{}, expand(`R(max_over_time(foo[1h:5m]))`), `max_over_time(foo[1h:5m] @ 600.25)`},
+		{`foo @ 10`, instant, Conditions{}, expand(`R(foo @ 10)`), `foo @ 10`},
+		{`timestamp(foo)`, instant, Conditions{}, `timestamp(foo)`, ``},
+		{`foo * time()`, instant, Conditions{}, expand(`R(foo) * time()`), `foo @ 600.25`},
+		{`sum(foo)`, whole, Conditions{}, expand(`sum(R(sum by (cluster) (foo)))`), ``},
+		{`sum(foo)`, step, Conditions{}, `sum(foo)`, ``},
+		{`sum(foo)`, start, Conditions{}, `sum(foo)`, ``},
+		{`max_over_time(foo[1h:5m])`, start, Conditions{}, expand(`max_over_time((R(foo))[1h:5m])`), ``},
+		{`rate(foo[5m])`, whole, Conditions{DelayedNames: true}, `rate(foo[5m])`, ``},
+		{`sum(rate(foo[5m]))`, whole, Conditions{DelayedNames: true}, expand(`sum(R(sum by (cluster) (rate(foo[5m]))))`), ``},
+		{`sum(rate({__name__=~"a|b"}[5m]))`, whole, Conditions{DelayedNames: true}, `sum(rate({__name__=~"a|b"}[5m]))`, ``},
+		{`sum by (__name__) (abs(foo))`, whole, Conditions{DelayedNames: true}, expand(`sum by (__name__) (abs(R(foo)))`), ``},
+	} {
+		got, pinned := plan(c.query, c.times, c.c)
+		require.Equal(t, c.want, got, c.query)
+		require.Equal(t, c.pinned, pinned, c.query)
 	}
 }
 

@@ -173,7 +173,7 @@ func (g *gridOf) visit(n Node, r reader) {
 func (r reader) of(n, c Node) reader {
 	below := reader{times: childTimes(n, r.times), scope: r.scope}
 	switch n := n.(type) {
-	case *StepInvariant, *Subquery:
+	case *StepInvariant, *Subquery, *Section:
 		below.scope = n
 	case *MatrixSelector:
 		return r

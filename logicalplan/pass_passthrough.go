@@ -17,6 +17,7 @@ import (
 // Queries whose result is no instant vector, and those that select nothing, stay here.
 type Passthrough struct {
 	Endpoints remote.RemoteEndpoints
+	Conditions
 
 	topologies *topologies
 }
@@ -26,8 +27,8 @@ func (*Passthrough) Name() string { return "passthrough" }
 
 // PassthroughWithEngines is a Passthrough for one query, for which the endpoints' engines were asked already. It shares what
 // o knows of them.
-func (o *DistributedExecutionOptimizer) PassthroughWithEngines(engines []remote.RemoteEngine) *Passthrough {
-	return &Passthrough{Endpoints: remote.StaticEndpoints(engines), topologies: o.topologies}
+func (o *DistributedExecutionOptimizer) PassthroughWithEngines(engines []remote.RemoteEngine, c Conditions) *Passthrough {
+	return &Passthrough{Endpoints: remote.StaticEndpoints(engines), Conditions: c, topologies: o.topologies}
 }
 
 // Optimize hands the plan on.
@@ -66,10 +67,10 @@ func (o *Passthrough) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 		}
 		return transferable
 	})
-	if !transferable {
+	if !transferable || !limitsOf(&topology{engines: t.engines[only : only+1]}, p.Lookback, o.Conditions).allow(p.Root, p.Times) {
 		return p, nil
 	}
-	p.Root = &Remote{Engine: t.engines[only], Query: newRemoteQuery(p.Root), Times: p.Times, Steps: p.all()}
+	p.Root = &Remote{Engine: t.engines[only], Query: newRemoteQuery(p.Root, p.Times), Times: p.Times, Steps: p.all()}
 	return p, nil
 }
 

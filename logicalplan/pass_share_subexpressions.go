@@ -92,6 +92,10 @@ func (s *sharer) share(n Node, at Times, alone bool) sharedPart {
 		return p
 	}
 	p := sharedPart{node: n, pure: mayShare(n)}
+	if _, ok := n.(*Section); ok {
+		s.parts[n] = p // what is in it is evaluated at other steps than what is not
+		return p
+	}
 	var h maphash.Hash
 	h.SetSeed(s.seed)
 	h.WriteString(shareKey(n))

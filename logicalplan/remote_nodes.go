@@ -30,6 +30,9 @@ type Remote struct {
 // nodes later, for the one engine at the root, does not reach it.
 type RemoteQuery struct {
 	Text string
+	// Pinned is the text for an engine that knows whole seconds only, where the part is evaluated at one time that is none: it means the
+	// same at any time. "" otherwise.
+	Pinned string
 	// Version and Root are the part as encoded nodes.
 	Version int
 	Root    []byte
@@ -38,8 +41,11 @@ type RemoteQuery struct {
 	pos posrange.PositionRange
 }
 
-func newRemoteQuery(n Node) *RemoteQuery {
+func newRemoteQuery(n Node, at Times) *RemoteQuery {
 	q := &RemoteQuery{Text: Text(n), typ: n.Type(), pos: n.Pos()}
+	if at.Start == at.End && at.Start%1000 != 0 {
+		q.Pinned = pinnedText(n, at.Start)
+	}
 	var err error
 	if q.Root, q.Version, err = encodeTree(n); err != nil {
 		panic(err) // classify lets nothing through that cannot be encoded

@@ -27,7 +27,10 @@ func Text(n Node) string {
 	return w.String()
 }
 
-type textWriter struct{ strings.Builder }
+type textWriter struct {
+	strings.Builder
+	pin *int64 // an `@` for selectors and subqueries that have none, ms
+}
 
 func (w *textWriter) node(n Node) {
 	switch n := n.(type) {
@@ -43,8 +46,13 @@ func (w *textWriter) node(n Node) {
 		w.WriteString("[" + rangeText(n.Range) + "]")
 		w.selectorModifiers(n.Selector)
 	case *Subquery:
+		pin := w.pin
+		w.pin = nil // its operand is evaluated at times of its own
 		w.subqueryOperand(n.Expr)
-		w.WriteString(subquerySuffix(n))
+		w.pin = pin
+		pinned := *n
+		pinned.Timestamp = w.at(n.Timestamp)
+		w.WriteString(subquerySuffix(&pinned))
 	case *Call:
 		w.WriteString(n.Func.Name)
 		w.list(n.Args)
@@ -210,7 +218,15 @@ func (w *textWriter) selectorModifiers(n *VectorSelector) {
 	case n.Smoothed:
 		w.WriteString(" smoothed")
 	}
-	w.WriteString(timeModifiers(n.Timestamp, n.OriginalOffset))
+	w.WriteString(timeModifiers(w.at(n.Timestamp), n.OriginalOffset))
+}
+
+// at is an `@`, or the one that takes its place where there is none.
+func (w *textWriter) at(at *int64) *int64 {
+	if at == nil {
+		return w.pin
+	}
+	return at
 }
 
 func timeModifiers(at *int64, offset time.Duration) string {

@@ -21,6 +21,7 @@ type Schema struct {
 	parent  *Schema
 	relabel func(labels.Labels) labels.Labels
 	drop    bool
+	keeps   func(i int) bool
 }
 
 // NewSchema is an empty schema that Append fills.
@@ -36,6 +37,11 @@ func ConstantSchema(series ...labels.Labels) *Schema {
 // is the parent's.
 func DeriveSchema(parent *Schema, relabel func(labels.Labels) labels.Labels, drop bool) *Schema {
 	return &Schema{parent: parent, relabel: relabel, drop: drop}
+}
+
+// FilteredSchema has all series of parent, of which those that keeps turns down have no samples.
+func FilteredSchema(parent *Schema, keeps func(i int) bool) *Schema {
+	return &Schema{parent: parent, keeps: keeps}
 }
 
 // NamelessSchema has the series of in without their metadata labels (name, type, unit): they go at once or, under
@@ -81,6 +87,14 @@ func (s *Schema) DropName(i int) bool {
 		return s.dropName[i]
 	}
 	return s.drop || s.parent.DropName(i)
+}
+
+// Absent tells that series i is known to have no sample at any step.
+func (s *Schema) Absent(i int) bool {
+	if s.parent == nil {
+		return false
+	}
+	return s.keeps != nil && !s.keeps(i) || s.parent.Absent(i)
 }
 
 // Series are the labels of all series of a schema of its own, known so far. They must not be written to.

@@ -57,12 +57,16 @@ func (b *builder) dedup(n *logicalplan.Dedup, c place) (*node, error) {
 	return b.add(exchange.NewCoalesce(b.account(), schemas, n.Partition, ranking(n.Ranking), c.grid), c.grid, inputs...), nil
 }
 
-// section is a part of the query that is evaluated at some steps only.
+// section is a part of the query that is evaluated at some steps only. Nothing in it is shared with what is evaluated at others: it has a
+// scope of its own.
 func (b *builder) section(n *logicalplan.Section, c place) (*node, error) {
-	in, err := b.build(n.Expr, c)
+	inner := c
+	inner.scope = b.plan.newScope(c.scope, sectionScope, c.grid, c.scope.perStep)
+	in, err := b.build(n.Expr, inner)
 	if err != nil {
 		return nil, err
 	}
+	inner.scope.top = in
 	return b.add(exchange.NewSection(in.op.Schema(), operators.StepRange{From: n.Steps.From, To: n.Steps.To}), c.grid, in), nil
 }
 

@@ -16,12 +16,14 @@ const (
 	rootScope scopeKind = iota
 	invariantScope
 	subqueryScope
+	sectionScope // at some of the steps of the one around it, for which it counts as if it were a part of it
 )
 
 // scopeInfo is a part of the query that Prometheus evaluates with an evaluator of its own, and how its
 // sample statistics become part of the one around it.
 type scopeInfo struct {
 	scope    *operators.Scope
+	perStep  bool
 	kind     scopeKind
 	parent   *scopeInfo
 	grid     operators.Grid
@@ -31,7 +33,7 @@ type scopeInfo struct {
 }
 
 func (p *Plan) newScope(parent *scopeInfo, kind scopeKind, grid operators.Grid, perStep bool) *scopeInfo {
-	s := &scopeInfo{kind: kind, parent: parent, grid: grid, scope: operators.NewScope(max(1, p.query.Workers), grid.Steps, perStep)}
+	s := &scopeInfo{kind: kind, parent: parent, grid: grid, perStep: perStep, scope: operators.NewScope(max(1, p.query.Workers), grid.Steps, perStep)}
 	p.scopes = append(p.scopes, s)
 	return s
 }
@@ -79,25 +81,29 @@ func checkSteps(what string, g operators.Grid) error {
 func (p *Plan) MergeStats(query *stats.QuerySamples, cost bool) {
 	for i := len(p.scopes) - 1; i >= 0; i-- {
 		s := p.scopes[i]
-		if s.samples == nil {
-			s.samples = p.childSamples(s, query)
-		}
-		s.scope.MergeInto(s.samples)
-		if s.parent == nil {
+		s.scope.MergeInto(p.samplesOf(s, query))
+		if s.parent == nil || s.kind == sectionScope {
 			continue
 		}
-		if s.parent.samples == nil {
-			s.parent.samples = p.childSamples(s.parent, query)
-		}
-		s.mergeInto(s.parent.samples, s.parent.grid, cost)
+		s.mergeInto(p.samplesOf(s.parent, query), s.parent.grid, cost)
 	}
 	query.UpdatePeak(int(p.query.PeakSamples()))
+}
+
+// samplesOf are the statistics that a scope counts into.
+func (p *Plan) samplesOf(s *scopeInfo, query *stats.QuerySamples) *stats.QuerySamples {
+	if s.samples == nil {
+		s.samples = p.childSamples(s, query)
+	}
+	return s.samples
 }
 
 func (p *Plan) childSamples(s *scopeInfo, query *stats.QuerySamples) *stats.QuerySamples {
 	switch {
 	case s.kind == rootScope:
 		return query
+	case s.kind == sectionScope:
+		return p.samplesOf(s.parent, query)
 	case s.kind == subqueryScope && s.grid.Steps > 0:
 		return stats.NewChildWithStepTracking(s.grid.Start, s.grid.End(), s.grid.Interval)
 	}

@@ -27,12 +27,16 @@ func (p *partners) find(v *VectorVector) bool {
 	}
 	p.known = true
 	p.many, p.one = make([]uint8, v.sigs.len()), make([]uint8, v.sigs.len())
-	for _, g := range v.many.groups {
-		p.many[g] = min(2, p.many[g]+1)
+	for i, g := range v.many.groups {
+		if !v.many.schema.Absent(i) {
+			p.many[g] = min(2, p.many[g]+1)
+		}
 	}
-	for _, g := range v.one.groups {
-		p.one[g] = min(2, p.one[g]+1)
-		p.several = p.several || p.one[g] == 2
+	for i, g := range v.one.groups {
+		if !v.one.schema.Absent(i) {
+			p.one[g] = min(2, p.one[g]+1)
+			p.several = p.several || p.one[g] == 2
+		}
 	}
 	return true
 }

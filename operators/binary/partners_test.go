@@ -11,6 +11,19 @@ import (
 	"github.com/stride-promql/stride/operators"
 )
 
+// Series that a filter leaves out match nothing.
+func TestPartnersOfFiltered(t *testing.T) {
+	q := &operators.Query{Workers: 1}
+	all := operators.ConstantSchema(labels.FromStrings("a", "0"), labels.FromStrings("a", "1"), labels.FromStrings("a", "2"))
+	lhs := operators.FilteredSchema(all, func(i int) bool { return i == 1 })
+	v := NewVectorVector(q, parser.ADD, lhs, all, &parser.VectorMatching{On: true, MatchingLabels: []string{"a"}}, false, operators.NewGrid(0, 0, 1), true, posrange.PositionRange{})
+	require.NoError(t, v.Extend())
+	require.True(t, v.partners.find(v))
+	for i, want := range []bool{false, true, false} {
+		require.Equal(t, want, v.partners.matter(v, false, i))
+	}
+}
+
 // Only series that can match, or be in the way of others, are kept.
 func TestPartners(t *testing.T) {
 	two := 2.0

@@ -11,12 +11,15 @@ import (
 // Filter is the part of a shared scan that one of its uses keeps. It is a Stage that empties the rows of all
 // other series. Inputs: 0 the scan (Stream).
 type Filter struct {
-	scan Scan
-	use  *Use
+	scan   Scan
+	use    *Use
+	schema *operators.Schema
 }
 
 // NewFilter keeps what use, which is one of scan's, keeps.
-func NewFilter(scan Scan, use *Use) *Filter { return &Filter{scan: scan, use: use} }
+func NewFilter(scan Scan, use *Use) *Filter {
+	return &Filter{scan: scan, use: use, schema: operators.FilteredSchema(scan.Schema(), use.has)}
+}
 
 // Describe implements operators.Operator.
 func (f *Filter) Describe() string {
@@ -27,8 +30,8 @@ func (f *Filter) Describe() string {
 	return "filter {" + strings.Join(s, ",") + "}"
 }
 
-// Schema implements operators.Operator: that of the scan.
-func (f *Filter) Schema() *operators.Schema { return f.scan.Schema() }
+// Schema implements operators.Operator: that of the scan, which says who is absent.
+func (f *Filter) Schema() *operators.Schema { return f.schema }
 
 // Takes implements operators.Operator.
 func (f *Filter) Takes(int) operators.Edge { return operators.Stream }
