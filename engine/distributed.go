@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strings"
@@ -80,6 +81,15 @@ func (q *query) passes() []logicalplan.Optimizer {
 	c := logicalplan.Conditions{Unsplit: q.unsplit, DelayedNames: q.engine.opts.EnableDelayedNameRemoval, StartTimestamps: q.useST}
 	passes = append(passes, d.optimizer.PassthroughWithEngines(q.engines, c), d.optimizer.WithEngines(q.engines, c))
 	return append(passes, own[at:]...)
+}
+
+// withRequest gives the query an id, if nobody has, by which other nodes know its parts as parts of one query.
+func withRequest(ctx context.Context) context.Context {
+	r := remote.RequestFrom(ctx)
+	if r.ID == "" {
+		r.ID = rand.Text()
+	}
+	return remote.WithRequest(ctx, r)
 }
 
 // maxRemotes is the most parts of one query that are on their way at once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -163,6 +164,31 @@ func TestQueryErrorsFromEngines(t *testing.T) {
 		require.Error(t, res.Err)
 		require.Equal(t, want.Err.Error()[:40], res.Err.Error()[:40], query)
 	}
+}
+
+// All parts of a query have its id, which the caller may choose.
+func TestPartsHaveOneRequestID(t *testing.T) {
+	o := baseOpts()
+	a, b, _ := twoClusters(t, o)
+	var mu sync.Mutex
+	ids := map[string]int{}
+	note := func(r remote.RemoteEngine) remote.RemoteEngine {
+		return &faulty{RemoteEngine: r, stream: func(ctx context.Context) (remote.ColumnStream, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			ids[remote.RequestFrom(ctx).ID]++
+			return nil, errors.New("enough")
+		}}
+	}
+	e := engine.NewDistributed(o, remote.StaticEndpoints{note(a), note(b)})
+	for _, ctx := range []context.Context{t.Context(), t.Context(), remote.WithRequest(t.Context(), remote.Request{ID: "mine"})} {
+		q, err := e.NewInstantQuery(ctx, nil, engine.WithPartialResponse(nil, true), `sum(reqs_total) / count(reqs_total)`, time.Unix(600, 0))
+		require.NoError(t, err)
+		require.NoError(t, q.Exec(ctx).Err)
+	}
+	require.Len(t, ids, 3)
+	require.Equal(t, 4, ids["mine"])
+	require.NotContains(t, ids, "")
 }
 
 // Without engines the query is evaluated over what is here, and says so; with engines that have nothing to do with it, it is empty.

@@ -222,6 +222,9 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 func (q *query) exec(ctx context.Context) (value parser.Value, warnings annotations.Annotations, err error) {
 	e := q.engine
 	e.metrics.queries.Inc()
+	if e.distribution != nil {
+		ctx = withRequest(ctx)
+	}
 	ctx, cancel := q.context(ctx)
 	defer cancel()
 	defer func() {
