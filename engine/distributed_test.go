@@ -183,7 +183,7 @@ func distributedExplanations() []difftest.Explanation {
 			// A zero bucket becomes as wide as the populated bucket of another histogram that it cuts into.
 			Reason: "histograms with zero buckets of different widths add up to other buckets in another order",
 			Matches: func(m *difftest.Mismatch) bool {
-				return m.Diff.Part == difftest.PartValue && sums(m.Expr) && (strings.Contains(m.Diff.Text, "tive buckets: want") || strings.Contains(m.Diff.Text, "histogram zero count: want"))
+				return m.Diff.Part == difftest.PartValue && sums(m.Expr) && (strings.Contains(m.Diff.Text, "tive buckets: want") || strings.Contains(m.Diff.Text, "histogram zero "))
 			},
 		},
 		{
@@ -225,7 +225,7 @@ func textExplanations() []difftest.Explanation {
 func kinds(texts []string) []string {
 	var out []string
 	for _, t := range texts {
-		for _, end := range []string{" for metric", " (", ", over", " for aggregation"} {
+		for _, end := range []string{" for metric", " (", ", over", " for aggregation", `: "`} {
 			t, _, _ = strings.Cut(t, end)
 		}
 		out = append(out, t)

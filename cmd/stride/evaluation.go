@@ -20,6 +20,7 @@ import (
 type evaluationFlags struct {
 	expr   string
 	dir    string
+	dirSet bool
 	times  timeFlags
 	engine engineFlags
 }
@@ -27,15 +28,8 @@ type evaluationFlags struct {
 func (f *evaluationFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Arg("expr", "The PromQL expression, or - to read it from standard input.").Required().StringVar(&f.expr)
 	cmd.Flag("tsdb.path", "Data directory of a Prometheus server. It is only read, also while the server runs.").
-		Default(defaultPath).StringVar(&f.dir)
-	cmd.Flag("time", "When to evaluate an instant query: RFC 3339, unix seconds, or relative to the clock (now, now-1h) or to the newest sample (last, last-1h). Default: last.").
-		PlaceHolder("TIME").StringVar(&f.times.time)
-	cmd.Flag("start", "First time of a range query. Default: an hour before --end.").
-		PlaceHolder("TIME").StringVar(&f.times.start)
-	cmd.Flag("end", "Last time of a range query. Default: last.").
-		PlaceHolder("TIME").StringVar(&f.times.end)
-	cmd.Flag("step", "Step of a range query, such as 30s or 5m. Default: a 250th of the range, at least 1s.").
-		PlaceHolder("DURATION").StringVar(&f.times.step)
+		Default(defaultPath).IsSetByUser(&f.dirSet).StringVar(&f.dir)
+	f.times.register(cmd, "last")
 	f.engine.register(cmd)
 }
 
@@ -166,16 +160,19 @@ func (s *session) grid(times schedule) (grid, error) {
 	return times.resolve(time.Now(), time.UnixMilli(s.db.MaxTime()))
 }
 
-func (s *session) newQuery(ctx context.Context, expr string, g grid) (q promql.Query, err error) {
-	if g.instant {
-		q, err = s.engine.NewInstantQuery(ctx, s.db, nil, expr, g.end)
-	} else {
-		q, err = s.engine.NewRangeQuery(ctx, s.db, nil, expr, g.start, g.end, g.step)
-	}
+func (s *session) newQuery(ctx context.Context, expr string, g grid) (promql.Query, error) {
+	q, err := s.makeQuery(ctx, expr, g)
 	if err != nil {
 		return nil, expressionError(expr, err)
 	}
 	return q, nil
+}
+
+func (s *session) makeQuery(ctx context.Context, expr string, g grid) (promql.Query, error) {
+	if g.instant {
+		return s.engine.NewInstantQuery(ctx, s.db, nil, expr, g.end)
+	}
+	return s.engine.NewRangeQuery(ctx, s.db, nil, expr, g.start, g.end, g.step)
 }
 
 func (s *session) exec(ctx context.Context, q promql.Query, expr string, g grid) (*result, error) {
@@ -183,11 +180,16 @@ func (s *session) exec(ctx context.Context, q promql.Query, expr string, g grid)
 	if res.Err != nil {
 		return nil, evaluationError(res.Err, s.flags)
 	}
+	return newResult(res, expr, g), nil
+}
+
+// newResult is what a query came to that did not fail.
+func newResult(res *promql.Result, expr string, g grid) *result {
 	r := &result{grid: g, value: res.Value}
 	r.warnings, r.infos = res.Warnings.AsStrings(expr, 0, 0)
 	slices.Sort(r.warnings)
 	slices.Sort(r.infos)
-	return r, nil
+	return r
 }
 
 // writeNotes writes the annotations of a result, one a line.

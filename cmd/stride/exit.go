@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/promql"
 
+	"github.com/stride-promql/stride/cmd/stride/client"
 	"github.com/stride-promql/stride/operators"
 )
 
@@ -25,13 +26,15 @@ const (
 	exitQuery       = 7
 	exitLimit       = 8
 	exitTimeout     = 9
+	exitServer      = 10
+	exitDifferent   = 11
 	exitInterrupted = 130 // as a shell reports a process that SIGINT ended
 )
 
 const exitCodesHelp = `Exit codes: 0 success (an empty result is one), 1 other failure, such as output that cannot be written, ` +
 	`2 wrong command, flag or argument, 3 time or step that is none, 4 data directory that cannot be read or written, ` +
 	`5 expression that cannot be parsed, 6 no data in the time asked for, 7 failed evaluation, ` +
-	`8 limit on samples or memory exceeded, 9 timeout, 130 interrupted.`
+	`8 limit on samples or memory exceeded, 9 timeout, 10 server that cannot be asked or started, 11 answers that differ, 130 interrupted.`
 
 // codedError is an error that decides the exit code.
 type codedError struct {
@@ -96,3 +99,30 @@ func evaluationError(err error, f *engineFlags) error {
 	}
 	return withCode(exitQuery, err)
 }
+
+// serverError gives the error of a query that a server was asked its exit code.
+func serverError(err error) error {
+	var answered *client.Error
+	if !errors.As(err, &answered) {
+		return withCode(exitServer, err)
+	}
+	code := exitServer
+	switch answered.Type {
+	case "bad_data":
+		if code = exitUsage; strings.HasPrefix(answered.Text, invalidQuery) {
+			code = exitExpression
+		}
+	case "execution":
+		if code = exitQuery; strings.HasPrefix(answered.Text, promql.ErrTooManySamples("").Error()) {
+			code = exitLimit
+		}
+	case "cost_limit":
+		code = exitLimit
+	case "timeout":
+		code = exitTimeout
+	}
+	return withCode(code, err)
+}
+
+// invalidQuery is what the API puts before the error of an expression.
+const invalidQuery = `invalid parameter "query": `

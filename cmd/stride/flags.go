@@ -20,7 +20,9 @@ import (
 type engineFlags struct {
 	maxSamples   int
 	timeout      model.Duration
+	timeoutSet   bool
 	lookback     model.Duration
+	lookbackSet  bool
 	memoryBudget units.Base2Bytes
 	workers      int
 	features     []string
@@ -30,9 +32,9 @@ func (f *engineFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("query.max-samples", "Most samples that a query may hold in memory; 0: no limit.").
 		Default("50000000").IntVar(&f.maxSamples)
 	cmd.Flag("query.timeout", "Longest time that a query may take; 0s: no limit.").
-		Default("2m").SetValue(&f.timeout)
+		Default("2m").IsSetByUser(&f.timeoutSet).SetValue(&f.timeout)
 	cmd.Flag("query.lookback-delta", "How old a sample may be to count for an instant.").
-		Default("5m").SetValue(&f.lookback)
+		Default("5m").IsSetByUser(&f.lookbackSet).SetValue(&f.lookback)
 	cmd.Flag("query.memory-budget", "Most memory for a query's columns, such as 512MB; 0: no limit.").
 		Default("0").BytesVar(&f.memoryBudget)
 	cmd.Flag("workers", "Most goroutines that evaluate a query; 0: as many as there are CPUs.").
@@ -46,6 +48,7 @@ var features = map[string]func(*engine.Opts, *parser.Options){
 	"promql-experimental-functions":   func(_ *engine.Opts, p *parser.Options) { p.EnableExperimentalFunctions = true },
 	"promql-binop-fill-modifiers":     func(_ *engine.Opts, p *parser.Options) { p.EnableBinopFillModifiers = true },
 	"promql-unquoted-utf8-names":      func(_ *engine.Opts, p *parser.Options) { p.EnableUnquotedUTF8Names = true },
+	"promql-per-step-stats":           func(o *engine.Opts, _ *parser.Options) { o.EnablePerStepStats = true },
 	"promql-delayed-name-removal":     func(o *engine.Opts, _ *parser.Options) { o.EnableDelayedNameRemoval = true },
 	"type-and-unit-labels":            func(o *engine.Opts, _ *parser.Options) { o.EnableTypeAndUnitLabels = true },
 	"use-start-timestamps":            func(o *engine.Opts, _ *parser.Options) { o.UseStartTimestamps = true },

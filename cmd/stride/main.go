@@ -1,5 +1,5 @@
-// Command stride queries the data directory of a Prometheus server, explains how it would, and makes
-// sample data to try it on.
+// Command stride queries the data directory of a Prometheus server, explains how it would, serves Prometheus' HTTP API on it,
+// compares servers, and makes sample data to try it on.
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	app.UsageWriter(stdout).ErrorWriter(stderr)
 	commands := map[string]command{}
 	for _, register := range []func(*kingpin.Application) (string, command){
-		registerQuery, registerExplain, registerGenerate, registerDemo,
+		registerQuery, registerExplain, registerServe, registerCompare, registerGenerate, registerDemo,
 	} {
 		name, cmd := register(app)
 		commands[name] = cmd
@@ -61,13 +61,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return report(stderr, commands[name](ctx, c))
 }
 
-// versionText is what --version prints. Released binaries have the version linked in; for others it is what the
-// toolchain knows.
+// versionText is what --version prints.
 func versionText() string {
+	findVersion()
+	return version.Print("stride")
+}
+
+// findVersion sees that the version is known. Released binaries have it linked in; for others it is what the toolchain knows.
+func findVersion() {
 	if info, ok := debug.ReadBuildInfo(); ok && version.Version == "" {
 		version.Version = info.Main.Version
 	}
-	return version.Print("stride")
 }
 
 // terminated is what kingpin is made to panic with where it would end the process.

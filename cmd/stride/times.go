@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/model"
 )
 
@@ -116,10 +117,22 @@ type timeFlags struct {
 	time, start, end, step string
 }
 
+func (f *timeFlags) register(cmd *kingpin.CmdClause, defaultEnd string) {
+	cmd.Flag("time", "When to evaluate an instant query: RFC 3339, unix seconds, or relative to the clock (now, now-1h) or to the newest sample (last, last-1h). Default: "+defaultEnd+".").
+		PlaceHolder("TIME").StringVar(&f.time)
+	cmd.Flag("start", "First time of a range query. Default: an hour before --end.").
+		PlaceHolder("TIME").StringVar(&f.start)
+	cmd.Flag("end", "Last time of a range query. Default: "+defaultEnd+".").
+		PlaceHolder("TIME").StringVar(&f.end)
+	cmd.Flag("step", "Step of a range query, such as 30s or 5m. Default: a 250th of the range, at least 1s.").
+		PlaceHolder("DURATION").StringVar(&f.step)
+}
+
 // schedule is what timeFlags mean while the newest sample is not known.
 type schedule struct {
 	instant  bool
 	end      moment // the time of an instant query
+	hasEnd   bool
 	start    moment
 	hasStart bool
 	step     time.Duration // 0: not given
@@ -146,7 +159,7 @@ func (f *timeFlags) parse() (schedule, error) {
 			return s, withCode(exitTime, fmt.Errorf("--%s %q: %w", flag.name, flag.value, err))
 		}
 	}
-	s.hasStart = f.start != ""
+	s.hasStart, s.hasEnd = f.start != "", f.time != "" || f.end != ""
 	if f.step != "" {
 		var err error
 		if s.step, err = parseStep(f.step); err != nil {
@@ -159,6 +172,22 @@ func (f *timeFlags) parse() (schedule, error) {
 // needsLast reports whether the newest sample decides when to evaluate.
 func (s schedule) needsLast() bool {
 	return s.end.anchor == atLast || s.hasStart && s.start.anchor == atLast
+}
+
+// withoutLast is s where the newest sample is not known, as it is not of a server: otherwise is the end if none was given.
+func (s schedule) withoutLast(otherwise moment) schedule {
+	if !s.hasEnd {
+		s.end = otherwise
+	}
+	return s
+}
+
+// resolveAtServer returns the times of s, or an error if the newest sample decides on them.
+func (s schedule) resolveAtServer(now time.Time) (grid, error) {
+	if s.needsLast() {
+		return grid{}, withCode(exitTime, errors.New("the newest sample of a server is not known: write now instead of last"))
+	}
+	return s.resolve(now, time.Time{})
 }
 
 // grid is when to evaluate: at start and every step after it up to end. An instant query has both at the same time.

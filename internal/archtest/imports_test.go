@@ -48,7 +48,12 @@ var mayImport = map[string][]string{
 	"physicalplan": {"internal/bitmap", "logicalplan", "operators/...", "remote"},
 
 	"engine":     {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
-	"cmd/stride": {"engine", "internal/gendata", "internal/tsdbdir", "operators"},
+	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "engine", "internal/gendata", "internal/tsdbdir", "operators"},
+
+	"cmd/stride/api":       {"engine"},
+	"cmd/stride/client":    {},
+	"cmd/stride/extlabels": {},
+	"cmd/stride/livedata":  {"internal/tsdbdir"},
 }
 
 // allowed tells whether product code of pkg may import the package imported, both without the module's path.

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/units"
+	"github.com/grafana/regexp"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/prometheus/model/labels"
+)
+
+// serveCommand is a node: a process that answers queries by HTTP. Flags are named as those of Prometheus or Thanos where these
+// have them.
+type serveCommand struct {
+	cmd *kingpin.CmdClause
+
+	engine          engineFlags
+	maxConcurrency  int
+	memoryLimit     units.Base2Bytes
+	partialResponse bool
+
+	dir      string
+	refresh  model.Duration
+	external []string
+
+	listen      string
+	readTimeout model.Duration
+	corsOrigin  string
+	grace       model.Duration
+
+	logLevel, logFormat string
+	slowQuery           model.Duration
+}
+
+func registerServe(app *kingpin.Application) (string, command) {
+	s := newServeCommand(app)
+	return s.cmd.FullCommand(), s.run
+}
+
+func newServeCommand(app *kingpin.Application) *serveCommand {
+	s := &serveCommand{cmd: app.Command("serve", "Serve the HTTP API of Prometheus on a data directory.")}
+	cmd := s.cmd
+	cmd.Flag("web.listen-address", "Address to listen on.").Default("0.0.0.0:10902").StringVar(&s.listen)
+	cmd.Flag("web.read-timeout", "Longest time to read a request, and for which an idle connection is kept.").Default("5m").SetValue(&s.readTimeout)
+	cmd.Flag("web.cors.origin", "Regular expression, anchored, for the origins whose scripts may read answers, such as 'https?://(domain1|domain2)\\.com'.").
+		Default(".*").StringVar(&s.corsOrigin)
+	cmd.Flag("http-grace-period", "How long to wait for queries to end when interrupted.").Default("2m").SetValue(&s.grace)
+	cmd.Flag("tsdb.path", "Data directory of a Prometheus server, which may be running, or a directory of blocks. It is only read.").
+		Default(defaultPath).StringVar(&s.dir)
+	cmd.Flag("tsdb.refresh-interval", "How often to read the data directory again, if something in it has changed; 0s: never.").Default("1m").SetValue(&s.refresh)
+	cmd.Flag("external-label", "Label that all series of the data directory are to have, which tells them from those of other nodes.").
+		PlaceHolder("NAME=VALUE").StringsVar(&s.external)
+	s.engine.register(cmd)
+	cmd.Flag("query.max-concurrency", "Most queries that run at once; others wait.").Default("20").IntVar(&s.maxConcurrency)
+	cmd.Flag("query.memory-limit", "Most memory for the columns of all queries together, such as 8GB; 0: half of GOMEMLIMIT, if that is set, else no limit.").
+		Default("0").BytesVar(&s.memoryLimit)
+	cmd.Flag("query.partial-response", "Answer with a warning where a source of data fails, unless a request says otherwise.").
+		Default("true").BoolVar(&s.partialResponse)
+	cmd.Flag("query.log-queries-longer-than", "Log queries that take longer than this; 0s: none.").Default("10s").SetValue(&s.slowQuery)
+	cmd.Flag("log.level", "Least level of what is logged: "+strings.Join(promslog.LevelFlagOptions, ", ")+".").
+		Default("info").EnumVar(&s.logLevel, promslog.LevelFlagOptions...)
+	cmd.Flag("log.format", "Format of the log: "+strings.Join(promslog.FormatFlagOptions, ", ")+".").
+		Default("logfmt").EnumVar(&s.logFormat, promslog.FormatFlagOptions...)
+	return s
+}
+
+func (s *serveCommand) run(ctx context.Context, c *console) error {
+	n, err := s.newNode(c.stderr)
+	if err != nil {
+		return err
+	}
+	return n.serve(ctx, s.listen, time.Duration(s.refresh), time.Duration(s.grace))
+}
+
+// externalLabels reads the flags of that name.
+func (s *serveCommand) externalLabels() (labels.Labels, error) {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	seen := map[string]bool{}
+	for _, flag := range s.external {
+		name, value, ok := strings.Cut(flag, "=")
+		if unquoted, err := strconv.Unquote(value); err == nil {
+			value = unquoted
+		}
+		var err error
+		switch {
+		case !ok || value == "":
+			err = errors.New("write NAME=VALUE")
+		case !model.UTF8Validation.IsValidLabelName(name):
+			err = fmt.Errorf("%q is no name of a label", name)
+		case name == model.MetricNameLabel:
+			err = errors.New("the name of all metrics would be hidden")
+		case seen[name]:
+			err = errors.New("there is another one of that name")
+		}
+		if err != nil {
+			return labels.EmptyLabels(), withCode(exitUsage, fmt.Errorf("--external-label %s: %w", flag, err))
+		}
+		seen[name] = true
+		b.Set(name, value)
+	}
+	return b.Labels(), nil
+}
+
+// origins compiles the flag for CORS as Prometheus does.
+func (s *serveCommand) origins() (*regexp.Regexp, error) {
+	re, err := regexp.Compile("^(?:" + s.corsOrigin + ")$")
+	if err != nil {
+		return nil, withCode(exitUsage, fmt.Errorf("--web.cors.origin: %w", err))
+	}
+	return re, nil
+}
+
+// flagValues are the values of all flags by name.
+func (s *serveCommand) flagValues() map[string]string {
+	values := map[string]string{}
+	for _, f := range s.cmd.Model().Flags {
+		values[f.Name] = f.Value.String()
+	}
+	return values
+}
