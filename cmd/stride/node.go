@@ -27,14 +27,19 @@ import (
 	"github.com/stride-promql/stride/cmd/stride/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
 	"github.com/stride-promql/stride/engine"
+	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/discovery"
+	nodeserver "github.com/stride-promql/stride/remote/server"
 )
 
 // node is what a serving process is made of.
 type node struct {
 	logger *slog.Logger
-	data   *livedata.Directory
+	data   *livedata.Directory // nil without data of its own
+	set    *discovery.Set      // nil without other nodes
 	engine *engine.Engine
 	server *http.Server
+	grpc   *nodeserver.Server
 	ready  atomic.Bool
 }
 
@@ -63,16 +68,15 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	opts.Logger, opts.Reg, opts.ActiveQueryTracker = n.logger, registry, active
 	opts.PartialResponse = s.partialResponse
 	opts.Limiter = s.newLimiter(registry)
-	n.engine = newEngine(opts)
-	if over := time.Duration(s.slowQuery); over > 0 {
-		n.engine.SetQueryLogger(&slowQueryLog{n.logger.Handler(), over})
+	if n.set, err = s.endpoints.set(n.logger, registry); err != nil {
+		return nil, err
 	}
-	n.data = livedata.New(s.dir, n.logger, registry)
+	b := s.assemble(n, opts, external, registry)
 
 	handlers := api.New(api.Options{
-		Backend:         &backend{n.engine, withExternalLabels(n.data, external)},
+		Backend:         b,
 		Parser:          parser.NewParser(parserOpts),
-		Endpoints:       func() []api.Endpoint { return localEndpoint(n.data, external, time.Now()) },
+		Endpoints:       func() []api.Endpoint { return n.endpoints(external) },
 		Active:          active,
 		Build:           buildInfo(),
 		Runtime:         runtimeInfo(time.Now()),
@@ -88,7 +92,7 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	handlers.Register(mux)
 	handlers.RegisterAdmin(mux, registry)
 	n.server = &http.Server{
-		Handler:           mux,
+		Handler:           n.traced(mux),
 		ReadTimeout:       time.Duration(s.readTimeout),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelError),
@@ -99,22 +103,101 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 // readHeaderTimeout is short, so that connections on which nothing comes are not kept for long.
 const readHeaderTimeout = 10 * time.Second
 
-// newEngine makes the engine that evaluates a node's queries. Here is the place for engines of other nodes to come in.
-func newEngine(opts engine.Opts) *engine.Engine { return engine.New(opts) }
+// assemble makes a node of its sources: its own data, other nodes, or both. It gives what the users' queries are evaluated with, and makes
+// what other nodes ask.
+func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Labels, registry prometheus.Registerer) *backend {
+	// Parts of queries have a place in a queue of their own, which a query keeps for all its parts: if each of them waited for one,
+	// they would wait for each other.
+	parts := opts
+	parts.ActiveQueryTracker, parts.Reg = nil, nil
 
-// backend evaluates everything here, so that nothing of what requests say about other sources of data makes a difference.
+	var own storage.Queryable
+	announce := func() ([]string, []remote.Coverage) { return localCoverage(n.data, external) }
+	if n.set == nil || s.dirSet {
+		n.data = livedata.New(s.dir, n.logger, registry)
+		own = withExternalLabels(n.data, external)
+	}
+	group, peer := s.group, remote.PeerQuery
+	b := &backend{}
+	var forNodes *engine.Engine
+	if n.set == nil {
+		if group, peer = s.groupID(), remote.PeerStore; group == "" {
+			peer = remote.PeerSource
+		}
+		b.data = func(bool) storage.Queryable { return own }
+		n.engine, forNodes = engine.New(opts), engine.New(parts)
+	} else {
+		all := sources{set: n.set}
+		if own != nil {
+			all.own = newNodeEngine("own data", engine.New(parts), own, "", remote.PeerSource, announce)
+		}
+		announce = all.coverage
+		b.others = true
+		b.data = func(partial bool) storage.Queryable { return sourceStorage{all, partial} }
+		if s.endpoints.mode == modeDistributed {
+			n.engine, forNodes = engine.NewDistributed(opts, all), engine.NewDistributed(parts, all)
+		} else {
+			n.engine, forNodes = engine.New(opts), engine.New(parts)
+		}
+	}
+	b.engine = n.engine
+	if over := time.Duration(s.slowQuery); over > 0 {
+		for _, e := range []*engine.Engine{n.engine, forNodes} {
+			e.SetQueryLogger(&slowQueryLog{n.logger.Handler(), over})
+		}
+	}
+	n.grpc = nodeserver.New(newNodeEngine("stride", forNodes, b.data(false), group, peer, announce), nodeserver.Options{
+		MaxQueries: s.maxConcurrency, Timeout: time.Duration(s.engine.timeout), Registerer: registry, Logger: n.logger,
+	})
+	return b
+}
+
+// localCoverage is what a data directory holds.
+func localCoverage(data *livedata.Directory, external labels.Labels) (names []string, coverage []remote.Coverage) {
+	external.Range(func(l labels.Label) { names = append(names, l.Name) })
+	if mint, maxt, ok := data.Bounds(); ok {
+		coverage = []remote.Coverage{{Labels: external, Intervals: remote.Intervals{{Start: mint, End: maxt}}}}
+	}
+	return names, coverage
+}
+
+// endpoints are all sources of data.
+func (n *node) endpoints(external labels.Labels) []api.Endpoint {
+	out := endpointStatuses(n.set)
+	if n.data != nil {
+		out = append(out, localEndpoint(n.data, external, time.Now())...)
+	}
+	return out
+}
+
+// traced says of each request that it has passed this node, so that one that comes back is refused.
+func (n *node) traced(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := remote.WithRequest(r.Context(), remote.Request{Path: []string{n.grpc.NodeID()}, Tenant: r.Header.Get("THANOS-TENANT")})
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// backend evaluates all queries with one engine.
 type backend struct {
-	engine  *engine.Engine
-	storage storage.Queryable
+	engine *engine.Engine
+	data   func(partial bool) storage.Queryable // partial: with a warning where a source fails
+	others bool                                 // there are other nodes
 }
 
 // Engine implements api.Backend.
 func (b *backend) Engine(r api.RequestOptions, opts promql.QueryOpts) (promql.QueryEngine, storage.Queryable, promql.QueryOpts, error) {
-	return b.engine, b.storage, engine.WithPartialResponse(opts, r.PartialResponse), nil
+	data, err := b.Queryable(r)
+	return b.engine, data, engine.WithPartialResponse(opts, r.PartialResponse), err
 }
 
 // Queryable implements api.Backend.
-func (b *backend) Queryable(api.RequestOptions) (storage.Queryable, error) { return b.storage, nil }
+func (b *backend) Queryable(r api.RequestOptions) (storage.Queryable, error) {
+	if b.others && r.StoreMatch != nil {
+		return nil, errStoreMatch
+	}
+	return b.data(r.PartialResponse), nil
+}
 
 func withExternalLabels(data storage.SampleAndChunkQueryable, external labels.Labels) storage.Queryable {
 	if external.IsEmpty() {
@@ -171,10 +254,17 @@ func (s *serveCommand) newLimiter(r prometheus.Registerer) *engine.Limiter {
 
 // serve listens, reads the data and answers requests until the context is done. Then requests that have come have the time grace to
 // be answered; queries that take longer are cancelled.
-func (n *node) serve(ctx context.Context, address string, refresh, grace time.Duration) error {
+func (n *node) serve(ctx context.Context, address, grpcAddress string, refresh, grace time.Duration) error {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return withCode(exitServer, err)
+	}
+	var forNodes net.Listener
+	if grpcAddress != "" {
+		if forNodes, err = new(net.ListenConfig).Listen(ctx, "tcp", grpcAddress); err != nil {
+			_ = listener.Close()
+			return withCode(exitServer, err)
+		}
 	}
 	queries, cancelQueries := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelQueries()
@@ -183,7 +273,18 @@ func (n *node) serve(ctx context.Context, address string, refresh, grace time.Du
 	background, stopBackground := context.WithCancel(ctx)
 	defer stopBackground()
 	var running sync.WaitGroup
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
+	if forNodes != nil {
+		running.Go(func() {
+			if err := n.grpc.Serve(forNodes); err != nil {
+				failed <- withCode(exitServer, err)
+			}
+		})
+		n.logger.Info("Listening for other nodes", "address", forNodes.Addr().String())
+	}
+	if n.set != nil {
+		running.Go(func() { _ = n.set.Run(background) })
+	}
 	running.Go(func() {
 		if err := n.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			failed <- withCode(exitServer, err)
@@ -191,11 +292,11 @@ func (n *node) serve(ctx context.Context, address string, refresh, grace time.Du
 	})
 	n.logger.Info("Listening", "address", listener.Addr().String(), "version", version.Version)
 	running.Go(func() {
-		if err := n.load(); err != nil {
+		if err := n.load(background); err != nil {
 			failed <- withCode(exitStorage, err)
 			return
 		}
-		if refresh > 0 {
+		if refresh > 0 && n.data != nil {
 			n.data.Follow(background, refresh)
 		}
 	})
@@ -208,23 +309,40 @@ func (n *node) serve(ctx context.Context, address string, refresh, grace time.Du
 	stopBackground()
 	n.shutdown(grace, cancelQueries)
 	running.Wait()
-	n.data.Close() // waits for queries that have been cancelled
+	if n.data != nil {
+		n.data.Close() // waits for queries that have been cancelled
+	}
 	return errors.Join(err, n.engine.Close())
 }
 
-// load reads the data for the first time.
-func (n *node) load() error {
+// load reads the data for the first time, and waits for the first answers of other nodes.
+func (n *node) load(ctx context.Context) error {
 	started := time.Now()
-	if err := n.data.Load(); err != nil {
-		return err
+	if n.data != nil {
+		if err := n.data.Load(); err != nil {
+			return err
+		}
 	}
-	n.ready.Store(true)
-	mint, maxt, ok := n.data.Bounds()
-	if !ok {
-		n.logger.Warn("Ready, but the data directory holds no samples", "duration", time.Since(started))
+	if n.set != nil {
+		awaitEndpoints(ctx, n.set)
+	}
+	if ctx.Err() != nil {
 		return nil
 	}
-	n.logger.Info("Ready", "oldestSample", formatTime(mint), "newestSample", formatTime(maxt), "duration", time.Since(started))
+	n.ready.Store(true)
+	known := []any{"duration", time.Since(started)}
+	if n.set != nil {
+		known = append(known, "endpoints", len(n.set.Statuses()))
+	}
+	if n.data != nil {
+		mint, maxt, ok := n.data.Bounds()
+		if !ok {
+			n.logger.Warn("Ready, but the data directory holds no samples", known...)
+			return nil
+		}
+		known = append(known, "oldestSample", formatTime(mint), "newestSample", formatTime(maxt))
+	}
+	n.logger.Info("Ready", known...)
 	return nil
 }
 
@@ -232,6 +350,7 @@ func (n *node) load() error {
 func (n *node) shutdown(grace time.Duration, cancelQueries func()) {
 	deadline, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
+	defer n.grpc.Shutdown(deadline)
 	if err := n.server.Shutdown(deadline); err == nil {
 		return
 	}

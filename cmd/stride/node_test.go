@@ -92,7 +92,7 @@ func newSlowNode(t *testing.T) *slowNode {
 func (n *slowNode) start(ctx context.Context, t *testing.T, grace time.Duration) (done chan error) {
 	t.Helper()
 	done = make(chan error, 1)
-	go func() { done <- n.serve(ctx, "127.0.0.1:0", 0, grace) }()
+	go func() { done <- n.serve(ctx, "127.0.0.1:0", "", 0, grace) }()
 	n.waitFor(t, "Ready")
 	n.address = regexp.MustCompile(`msg=Listening address=(\S+)`).FindStringSubmatch(n.log.String())[1]
 	return done

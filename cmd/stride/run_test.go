@@ -39,10 +39,16 @@ const sampleEnd = "2026-01-02T03:00:00Z"
 // sampleDir makes a small data directory. Temporary files go to a directory that must be empty in the end.
 func sampleDir(t *testing.T) string {
 	t.Helper()
+	return seededDir(t, 1)
+}
+
+// seededDir is sampleDir with values of another seed.
+func seededDir(t *testing.T, seed uint64) string {
+	t.Helper()
 	end, err := time.Parse(time.RFC3339, sampleEnd)
 	require.NoError(t, err)
 	p := gendata.DefaultProfile(end)
-	p.Series, p.Duration = 200, time.Hour
+	p.Series, p.Duration, p.Seed = 200, time.Hour, seed
 	p.Start = end.Add(-p.Duration)
 	dir := filepath.Join(t.TempDir(), "data")
 	_, err = gendata.Generate(t.Context(), dir, p, nil)

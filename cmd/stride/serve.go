@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -27,10 +30,15 @@ type serveCommand struct {
 	partialResponse bool
 
 	dir      string
+	dirSet   bool
 	refresh  model.Duration
 	external []string
 
+	endpoints endpointFlags
+	group     string
+
 	listen      string
+	listenGRPC  string
 	readTimeout model.Duration
 	corsOrigin  string
 	grace       model.Duration
@@ -48,15 +56,18 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 	s := &serveCommand{cmd: app.Command("serve", "Serve the HTTP API of Prometheus on a data directory.")}
 	cmd := s.cmd
 	cmd.Flag("web.listen-address", "Address to listen on.").Default("0.0.0.0:10902").StringVar(&s.listen)
+	cmd.Flag("grpc-address", "Address to listen on for other nodes, and for Thanos queriers; empty: none.").Default("0.0.0.0:10901").StringVar(&s.listenGRPC)
 	cmd.Flag("web.read-timeout", "Longest time to read a request, and for which an idle connection is kept.").Default("5m").SetValue(&s.readTimeout)
 	cmd.Flag("web.cors.origin", "Regular expression, anchored, for the origins whose scripts may read answers, such as 'https?://(domain1|domain2)\\.com'.").
 		Default(".*").StringVar(&s.corsOrigin)
 	cmd.Flag("http-grace-period", "How long to wait for queries to end when interrupted.").Default("2m").SetValue(&s.grace)
-	cmd.Flag("tsdb.path", "Data directory of a Prometheus server, which may be running, or a directory of blocks. It is only read.").
-		Default(defaultPath).StringVar(&s.dir)
+	cmd.Flag("tsdb.path", "Data directory of a Prometheus server, which may be running, or a directory of blocks. It is only read. With endpoints it may be left out.").
+		Default(defaultPath).IsSetByUser(&s.dirSet).StringVar(&s.dir)
 	cmd.Flag("tsdb.refresh-interval", "How often to read the data directory again, if something in it has changed; 0s: never.").Default("1m").SetValue(&s.refresh)
 	cmd.Flag("external-label", "Label that all series of the data directory are to have, which tells them from those of other nodes.").
 		PlaceHolder("NAME=VALUE").StringsVar(&s.external)
+	cmd.Flag("store-group-id", "Id of the data directory: of nodes with the same external labels and id, which hold the same data, one is asked. Default: host and path of a directory of blocks, none of one that a server writes to.").StringVar(&s.group)
+	s.endpoints.register(cmd)
 	s.engine.register(cmd)
 	cmd.Flag("query.max-concurrency", "Most queries that run at once; others wait.").Default("20").IntVar(&s.maxConcurrency)
 	cmd.Flag("query.memory-limit", "Most memory for the columns of all queries together, such as 8GB; 0: half of GOMEMLIMIT, if that is set, else no limit.").
@@ -76,7 +87,27 @@ func (s *serveCommand) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	return n.serve(ctx, s.listen, time.Duration(s.refresh), time.Duration(s.grace))
+	return n.serve(ctx, s.listen, s.listenGRPC, time.Duration(s.refresh), time.Duration(s.grace))
+}
+
+// groupID is the id of the data directory; "": nobody else has its data. A directory that a server writes to is seen
+// by each node as it was some time ago.
+func (s *serveCommand) groupID() string {
+	if s.group != "" {
+		return s.group
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	path, err := filepath.Abs(s.dir)
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(filepath.Join(path, "wal")); !errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return host + ":" + path
 }
 
 // externalLabels reads the flags of that name.

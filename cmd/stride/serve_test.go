@@ -18,6 +18,7 @@ import (
 // serving is a node that runs in this process.
 type serving struct {
 	url    string
+	nodes  string // the address for other nodes
 	cancel context.CancelFunc
 	done   chan int // the exit code
 	log    *strings.Builder
@@ -27,11 +28,17 @@ type serving struct {
 // serve starts a node on dir and waits until it is ready.
 func serve(t *testing.T, dir string, args ...string) *serving {
 	t.Helper()
+	return serveArgs(t, append([]string{"--tsdb.path", dir}, args...)...)
+}
+
+// serveArgs starts a node and waits until it is ready.
+func serveArgs(t *testing.T, args ...string) *serving {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s := &serving{cancel: cancel, done: make(chan int, 1), log: &strings.Builder{}, read: make(chan struct{})}
 	in, out := io.Pipe()
 	go func() {
-		s.done <- run(ctx, append([]string{"serve", "--web.listen-address=127.0.0.1:0", "--log.format=json", "--tsdb.path", dir}, args...),
+		s.done <- run(ctx, append([]string{"serve", "--web.listen-address=127.0.0.1:0", "--grpc-address=127.0.0.1:0", "--log.format=json"}, args...),
 			strings.NewReader(""), io.Discard, out)
 		_ = out.Close()
 	}()
@@ -48,6 +55,8 @@ func serve(t *testing.T, dir string, args ...string) *serving {
 			switch {
 			case line.Msg == "Listening":
 				s.url = "http://" + line.Address
+			case line.Msg == "Listening for other nodes":
+				s.nodes = line.Address
 			case strings.HasPrefix(line.Msg, "Ready"):
 				close(ready)
 			}
@@ -186,7 +195,7 @@ func TestServeErrors(t *testing.T) {
 		{[]string{"--tsdb.path=" + dir + "/none"}, exitStorage, `no such directory`},
 	} {
 		args := []string{"serve"}
-		for name, value := range map[string]string{"--web.listen-address": "127.0.0.1:0", "--tsdb.path": dir, "--log.level": "error"} {
+		for name, value := range map[string]string{"--web.listen-address": "127.0.0.1:0", "--grpc-address": "127.0.0.1:0", "--tsdb.path": dir, "--log.level": "error"} {
 			if !strings.HasPrefix(tc.args[0], name+"=") {
 				args = append(args, name, value)
 			}

@@ -23,10 +23,15 @@ var mayImport = map[string][]string{
 	"internal/tsdbdir":        {},
 
 	// What both sides of a distributed query share.
-	"remote":           {"internal/bitmap"},
-	"source/dedup":     {},
-	"remote/discovery": {"remote/replica"},
-	"remote/replica":   {},
+	"remote":                {"internal/bitmap"},
+	"source/dedup":          {},
+	"remote/discovery":      {"remote/replica"},
+	"remote/replica":        {},
+	"remote/proto/stridepb": {},
+	"remote/proto/thanospb": {},
+	"remote/proto/wire":     {"internal/bitmap", "internal/chunkdecode", "remote/proto/stridepb", "remote/proto/thanospb"},
+	"remote/client":         {"internal/bitmap", "remote/proto/..."},
+	"remote/server":         {"internal/bitmap", "remote/proto/..."},
 
 	// What to compute. It knows nothing of operators.
 	"logicalplan": {"remote"},
@@ -47,8 +52,9 @@ var mayImport = map[string][]string{
 	// The only package that knows both.
 	"physicalplan": {"internal/bitmap", "logicalplan", "operators/...", "remote"},
 
-	"engine":     {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
-	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "engine", "internal/gendata", "internal/tsdbdir", "operators"},
+	"engine": {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
+	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "engine", "internal/gendata", "internal/tsdbdir", "operators",
+		"remote", "remote/client", "remote/discovery", "remote/replica", "remote/server"},
 
 	"cmd/stride/api":       {"engine"},
 	"cmd/stride/client":    {},

@@ -56,6 +56,8 @@ type Set struct {
 	resolved  map[string][]string // by endpoint: what a name was last looked up as
 	connected map[string]*connection
 	groups    map[string]*grouped // kept, because they know how their members do
+
+	begun chan struct{}
 }
 
 // connection is an engine and the group that the configuration puts it into.
@@ -89,7 +91,7 @@ func New(opts Options) (*Set, error) {
 	if err := opts.Static.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Set{opts: opts, resolved: map[string][]string{}, connected: map[string]*connection{}, groups: map[string]*grouped{}}
+	s := &Set{opts: opts, resolved: map[string][]string{}, connected: map[string]*connection{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
 	if opts.File != "" {
 		if err := s.readFile(); err != nil {
 			return nil, err
@@ -98,11 +100,14 @@ func New(opts Options) (*Set, error) {
 	return s, nil
 }
 
-// Run keeps the set up to date until ctx ends, and closes all connections then.
+// Begun is closed when Run has looked up all endpoints for the first time; before, there are none.
+func (s *Set) Begun() <-chan struct{} { return s.begun }
+
+// Run keeps the set up to date until ctx ends, and closes all connections then. It is called once.
 func (s *Set) Run(ctx context.Context) error {
 	var lingering sync.WaitGroup
 	defer lingering.Wait()
-	for {
+	for first := true; ; first = false {
 		s.refresh(ctx, func(e Engine) {
 			lingering.Go(func() {
 				select {
@@ -112,6 +117,9 @@ func (s *Set) Run(ctx context.Context) error {
 				s.close(e)
 			})
 		})
+		if first {
+			close(s.begun)
+		}
 		select {
 		case <-time.After(s.opts.Refresh):
 		case <-ctx.Done():

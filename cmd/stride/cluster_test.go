@@ -1,0 +1,194 @@
+package main
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/cmd/stride/client"
+	"github.com/stride-promql/stride/cmd/stride/extlabels"
+	"github.com/stride-promql/stride/cmd/stride/livedata"
+)
+
+// cluster is data directories of several clusters, with their external labels.
+type cluster struct {
+	dirs   []string
+	labels []string
+}
+
+func newCluster(t *testing.T, names ...string) cluster {
+	t.Helper()
+	var c cluster
+	for i, n := range names {
+		c.dirs, c.labels = append(c.dirs, seededDir(t, uint64(i+1))), append(c.labels, n)
+	}
+	return c
+}
+
+// leaves starts a node for each directory, and gives flags by which another node finds them.
+func (c cluster) leaves(t *testing.T) (leaves []*serving, flags []string) {
+	t.Helper()
+	for i, dir := range c.dirs {
+		leaf := serve(t, dir, "--external-label=cluster="+c.labels[i])
+		leaves, flags = append(leaves, leaf), append(flags, "--endpoint="+leaf.nodes)
+	}
+	return leaves, flags
+}
+
+// merged is all data in one storage.
+func (c cluster) merged(t *testing.T) storage.Queryable {
+	t.Helper()
+	var all []storage.Queryable
+	for i, dir := range c.dirs {
+		d := livedata.New(dir, slog.New(slog.DiscardHandler), nil)
+		require.NoError(t, d.Load())
+		t.Cleanup(d.Close)
+		all = append(all, extlabels.New(d, labels.FromStrings("cluster", c.labels[i])))
+	}
+	return storage.QueryableFunc(func(mint, maxt int64) (storage.Querier, error) {
+		var qs []storage.Querier
+		for _, q := range all {
+			querier, err := q.Querier(mint, maxt)
+			if err != nil {
+				return nil, err
+			}
+			qs = append(qs, querier)
+		}
+		return storage.NewMergeQuerier(qs, nil, storage.ChainedSeriesMerge), nil
+	})
+}
+
+var clusterQueries = []string{
+	"up", "sum(up)", "count by (cluster) (up)", "sum by (job) (rate(http_requests_total[5m]))", "avg(up)",
+	"topk(3, http_requests_total)", "histogram_quantile(0.9, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))",
+	"rpc_duration_seconds", "histogram_quantile(0.9, sum(rate(rpc_duration_seconds[5m])))", "stddev by (job) (up)", "absent(nothing)", "absent(up)",
+	"max_over_time(sum(up)[10m:1m])", "sum by (cluster, job) (up) / on (cluster, job) count by (cluster, job) (up)",
+	`count_values("v", up)`, "quantile(0.5, http_requests_total)", `label_replace(up, "cluster", "x", "job", ".*")`, "1 + 1", "time()", "nothing", "up offset 10m",
+	"sum(up @ end())", "scalar(sum(up))", "sort_desc(sum by (cluster) (up))",
+}
+
+func requireSame(t *testing.T, want, got parser.Value, expr string) {
+	t.Helper()
+	d := differ{tolerance: defaultTolerance}
+	d.values(got, want)
+	require.Empty(t, d.found, expr)
+}
+
+// requireAnswers compares what a node answers with what Prometheus' engine says of the same data.
+func requireAnswers(t *testing.T, node *serving, data storage.Queryable) {
+	t.Helper()
+	end, err := time.Parse(time.RFC3339, sampleEnd)
+	require.NoError(t, err)
+	start, step := end.Add(-30*time.Minute), time.Minute
+	oracle := promql.NewEngine(promql.EngineOpts{
+		MaxSamples: 1e8, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true, Parser: parser.NewParser(parser.Options{}),
+	})
+	asked, err := client.New(node.url, nil)
+	require.NoError(t, err)
+	defer asked.Close()
+	for _, expr := range clusterQueries {
+		instant, err := oracle.NewInstantQuery(t.Context(), data, nil, expr, end)
+		require.NoError(t, err)
+		ranged, err := oracle.NewRangeQuery(t.Context(), data, nil, expr, start, end, step)
+		require.NoError(t, err)
+		for q, of := range map[promql.Query]client.Query{
+			instant: {Expr: expr, Instant: true, Start: end, End: end},
+			ranged:  {Expr: expr, Start: start, End: end, Step: step},
+		} {
+			want := q.Exec(t.Context())
+			require.NoError(t, want.Err)
+			got, err := asked.Query(t.Context(), of)
+			require.NoError(t, err, expr)
+			requireSame(t, want.Value, got.Value, expr)
+			warnings, infos := want.Warnings.AsStrings(expr, 0, 0)
+			require.ElementsMatch(t, warnings, got.Warnings, expr)
+			require.ElementsMatch(t, infos, got.Infos, expr)
+			q.Close()
+		}
+	}
+}
+
+// A node that asks others answers as one engine over all their data does, whether they evaluate or only give samples.
+func TestClusterAnswersAsOneEngine(t *testing.T) {
+	c := newCluster(t, "eu", "us", "ap")
+	data := c.merged(t)
+	_, flags := c.leaves(t)
+	root := func(args ...string) *serving { return serveArgs(t, args...) }
+	t.Run("distributed", func(t *testing.T) { requireAnswers(t, root(flags...), data) })
+	t.Run("local", func(t *testing.T) { requireAnswers(t, root(append(flags, "--query.mode=local")...), data) })
+	t.Run("own data beside others'", func(t *testing.T) {
+		requireAnswers(t, root(append(flags[1:], "--tsdb.path="+c.dirs[0], "--external-label=cluster=eu")...), data)
+	})
+	t.Run("a node between", func(t *testing.T) {
+		requireAnswers(t, root("--endpoint="+root(flags[1:]...).nodes, flags[0]), data)
+	})
+	t.Run("two nodes on the same data", func(t *testing.T) {
+		again := serve(t, c.dirs[1], "--external-label=cluster=us")
+		r := root(append(flags, "--endpoint="+again.nodes)...)
+		requireAnswers(t, r, data)
+		require.Contains(t, r.body(t, "/metrics"), "stride_replica_picks_total{")
+		require.Equal(t, exitOK, again.stop())
+		requireAnswers(t, r, data)
+	})
+}
+
+// Nodes that ask each other in a circle say so.
+func TestCircleOfNodes(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	leaves, _ := c.leaves(t)
+	file := filepath.Join(t.TempDir(), "endpoints.yaml")
+	write := func(addresses ...string) {
+		text := "endpoints:\n"
+		for _, a := range addresses {
+			text += "- address: " + a + "\n"
+		}
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	}
+	write(leaves[0].nodes)
+	first := serveArgs(t, "--endpoint.sd-config-file="+file, "--endpoint.sd-config-reload-interval=10ms")
+	second := serveArgs(t, "--endpoint="+first.nodes, "--endpoint="+leaves[1].nodes)
+	require.Contains(t, first.body(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd), `"success"`)
+	write(leaves[0].nodes, second.nodes)
+	for !strings.Contains(first.body(t, "/api/v1/stores"), second.nodes) {
+		runtime.Gosched()
+	}
+	status, body := first.get(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd, "partial_response", "0")
+	require.NotEqual(t, 200, status, body)
+	require.Contains(t, body, "in a circle")
+}
+
+// What a node that is lost had is missing with a warning that names it, or not at all.
+func TestLostNode(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	_, flags := c.leaves(t)
+	for _, mode := range []string{"distributed", "local"} {
+		t.Run(mode, func(t *testing.T) {
+			leaf := serve(t, c.dirs[0], "--external-label=cluster=ap")
+			root := serveArgs(t, append(flags, "--endpoint="+leaf.nodes, "--query.mode="+mode)...)
+			ask := func(partial string) (int, string) {
+				return root.get(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd, "partial_response", partial)
+			}
+			status, whole := ask("0")
+			require.Equal(t, 200, status, whole)
+			require.NotContains(t, whole, "warnings")
+			leaf.stop()
+			status, body := ask("0")
+			require.NotEqual(t, 200, status, body)
+			require.Contains(t, body, leaf.nodes)
+			status, body = ask("1")
+			require.Equal(t, 200, status, body)
+			require.Contains(t, body, `"warnings":[`)
+			require.Contains(t, body, leaf.nodes)
+		})
+	}
+}

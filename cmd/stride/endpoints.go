@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+
+	"github.com/stride-promql/stride/cmd/stride/api"
+	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/client"
+	"github.com/stride-promql/stride/remote/discovery"
+	"github.com/stride-promql/stride/remote/replica"
+)
+
+// endpointFlags say which other nodes a node asks, and how.
+type endpointFlags struct {
+	addresses []string
+	file      string
+	reload    model.Duration
+	mode      string
+	replicas  []string
+	strategy  string
+}
+
+const (
+	modeLocal       = "local"
+	modeDistributed = "distributed"
+)
+
+func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
+	cmd.Flag("endpoint", "Another Stride node or Thanos querier to ask, by gRPC: HOST:PORT, or dns+HOST:PORT or dnssrv+NAME for all addresses of a name.").
+		PlaceHolder("ADDRESS").StringsVar(&f.addresses)
+	cmd.Flag("endpoint.sd-config-file", "YAML file with further endpoints, and with groups of such that hold the same data.").StringVar(&f.file)
+	cmd.Flag("endpoint.sd-config-reload-interval", "How often to read that file, and to look names up.").Default("30s").SetValue(&f.reload)
+	cmd.Flag("query.mode", "distributed: other nodes evaluate what they can of a query; local: their samples are fetched.").
+		Default(modeDistributed).EnumVar(&f.mode, modeDistributed, modeLocal)
+	cmd.Flag("query.replica-label", "External label of other nodes that tells apart copies of the same data only.").PlaceHolder("NAME").StringsVar(&f.replicas)
+	cmd.Flag("query.replica-strategy", "Of nodes that hold the same data: hedge asks a second one when the first is late, race two at once.").
+		Default(string(replica.Hedge)).EnumVar(&f.strategy, string(replica.Hedge), string(replica.Race))
+}
+
+// some tells whether there are any other nodes.
+func (f *endpointFlags) some() bool { return len(f.addresses) > 0 || f.file != "" }
+
+// set makes the endpoints; nil without any.
+func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer) (*discovery.Set, error) {
+	if !f.some() {
+		return nil, nil
+	}
+	var static discovery.Config
+	for _, a := range f.addresses {
+		static.Endpoints = append(static.Endpoints, discovery.Endpoint{Address: a})
+	}
+	s, err := discovery.New(discovery.Options{
+		Static: static, File: f.file, Refresh: time.Duration(f.reload), Logger: logger,
+		Replicas: replica.Options{Strategy: replica.Strategy(f.strategy), Metrics: replica.NewMetrics(r)},
+		Dial: func(address string) (discovery.Engine, error) {
+			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas})
+			if err != nil {
+				return nil, err
+			}
+			return endpoint{c}, nil
+		},
+	})
+	if err != nil {
+		return nil, withCode(exitUsage, err)
+	}
+	return s, nil
+}
+
+// endpoint is another node. It counts as ready even while it does not answer: queries of its data fail then, or warn, and do not go without it.
+type endpoint struct{ *client.Client }
+
+// Ready implements discovery.Engine.
+func (endpoint) Ready() bool { return true }
+
+// LastError implements discovery.Engine.
+func (e endpoint) LastError() error { return e.Status().LastError }
+
+// awaitEndpoints waits until all other nodes have been asked once what they have, which may have failed.
+func awaitEndpoints(ctx context.Context, s *discovery.Set) {
+	select {
+	case <-s.Begun():
+	case <-ctx.Done():
+		return
+	}
+	for {
+		asked := true
+		for _, st := range s.Statuses() {
+			if c, ok := st.Engine.(endpoint); ok && c.Status().LastCheck.IsZero() {
+				asked = false
+			}
+		}
+		if asked {
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// endpointStatuses are the other nodes as sources of data.
+func endpointStatuses(s *discovery.Set) []api.Endpoint {
+	if s == nil {
+		return nil
+	}
+	var out []api.Endpoint
+	for _, st := range s.Statuses() {
+		e := api.Endpoint{Kind: "query", Name: st.Address, LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
+		if c, ok := st.Engine.(endpoint); ok {
+			e.LastCheck = c.Status().LastCheck.UTC()
+		}
+		for _, c := range st.Engine.Coverage() {
+			if len(c.Intervals) == 0 {
+				continue
+			}
+			e.LabelSets = append(e.LabelSets, c.Labels)
+			e.MinTime, e.MaxTime = min(e.MinTime, c.Intervals[0].Start), max(e.MaxTime, c.Intervals.End())
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// errStoreMatch is the error of a request that chooses among sources.
+var errStoreMatch = errors.New("storeMatch[] is not supported by a node with --endpoint: ask the node that you mean")
+
+// sources are the engines that hold a node's data: other nodes, and itself if it has any.
+type sources struct {
+	set *discovery.Set // nil without other nodes
+	own remote.RemoteEngine
+}
+
+// Engines implements remote.RemoteEndpoints.
+func (s sources) Engines() []remote.RemoteEngine {
+	var all []remote.RemoteEngine
+	if s.set != nil {
+		all = s.set.Engines()
+	}
+	if s.own != nil {
+		all = append(slices.Clip(all), s.own)
+	}
+	return all
+}
+
+// coverage is what all of them hold, by label set.
+func (s sources) coverage() (names []string, coverage []remote.Coverage) {
+	index := map[string]int{}
+	known := map[string]bool{}
+	for _, e := range s.Engines() {
+		for _, n := range e.Labels() {
+			known[n] = true
+		}
+		for _, c := range e.Coverage() {
+			key := c.Labels.String()
+			if i, ok := index[key]; ok {
+				coverage[i].Intervals = coverage[i].Intervals.Union(c.Intervals)
+				continue
+			}
+			index[key] = len(coverage)
+			coverage = append(coverage, c)
+		}
+	}
+	for n := range known {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names, coverage
+}

@@ -1,0 +1,262 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/proto/thanospb"
+	"github.com/stride-promql/stride/remote/proto/wire"
+)
+
+// Status is how it goes with asking a node for its Info.
+type Status struct {
+	// Component is what the node calls itself; "" before its first answer.
+	Component string
+	// LastCheck is when the node was last asked, and LastError why that failed, or nil.
+	LastCheck time.Time
+	LastError error
+}
+
+// Status tells how it went last.
+func (c *Client) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+// api is how a node is asked.
+type api int
+
+const (
+	none api = iota
+	stride
+	thanos
+)
+
+// announcement is what a node has said of itself.
+type announcement struct {
+	labels       []string
+	coverage     []remote.Coverage
+	index        map[string]int // labels -> coverage
+	capabilities remote.Capabilities
+	queries      api
+	selects      api
+	component    string
+	sum          [sha256.Size]byte // of the message
+}
+
+// thanosLevel is the language of Thanos v0.42. Nodes do not tell; one that is older refuses what it does not know.
+const thanosLevel = "3.9"
+
+// silence stands for what a node says that has not said anything: it may have data of all times and any labels.
+var silence = &announcement{
+	coverage:     []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{remote.Always}}},
+	capabilities: remote.Capabilities{LanguageLevel: thanosLevel},
+}
+
+// poll asks again and again.
+func (c *Client) poll(ctx context.Context) {
+	defer close(c.closed)
+	ticker := time.NewTicker(c.opts.InfoInterval)
+	defer ticker.Stop()
+	for {
+		_ = c.Refresh(ctx) // the status has the error
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Refresh asks the node now what it has. After an error, what it said before holds.
+func (c *Client) Refresh(ctx context.Context) error {
+	c.polling.Lock()
+	defer c.polling.Unlock()
+	began := time.Now()
+	said, err := c.ask(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status.LastCheck, c.status.LastError = began, err
+	if err == nil {
+		c.said.Store(said)
+		c.status.Component = said.component
+	}
+	return err
+}
+
+func (c *Client) ask(ctx context.Context) (*announcement, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.InfoTimeout)
+	defer cancel()
+	res, err := c.info.Info(ctx, &thanospb.InfoRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		return nil, c.error(err)
+	}
+	return c.understand(res)
+}
+
+// understand makes an announcement of what the node says. Who plans queries works on the same slices again as long as they are the same, and
+// there may be a million label sets.
+func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
+	before := c.said.Load()
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(res)
+	if err != nil {
+		return nil, c.error(err)
+	}
+	sum := sha256.Sum256(encoded)
+	if sum == before.sum {
+		return before, nil
+	}
+	said, err := c.read(res)
+	if err != nil {
+		return nil, c.error(fmt.Errorf("what it says of its data makes no sense: %w", err))
+	}
+	said.sum = sum
+	if said.same(before) {
+		said.labels, said.coverage, said.index = before.labels, before.coverage, before.index
+	}
+	return said, nil
+}
+
+// read puts what a node says into the form in which it is used. Label sets that differ only in replica labels become one.
+func (c *Client) read(res *thanospb.InfoResponse) (*announcement, error) {
+	a := &announcement{component: res.ComponentType, index: map[string]int{}}
+	read := labels.NewScratchBuilder(16)
+	strip := labels.NewBuilder(labels.EmptyLabels())
+	var buf []byte
+	add := func(set []byte, intervals remote.Intervals) error {
+		l, err := wire.ReadThanosLabels(set, &read)
+		if err != nil || len(intervals) == 0 {
+			return err
+		}
+		if slices.ContainsFunc(c.opts.ReplicaLabels, l.Has) {
+			strip.Reset(l)
+			strip.Del(c.opts.ReplicaLabels...)
+			l = strip.Labels()
+		}
+		buf = l.Bytes(buf[:0])
+		i, ok := a.index[string(buf)]
+		if !ok {
+			a.index[string(buf)] = len(a.coverage)
+			a.coverage = append(a.coverage, remote.Coverage{Labels: l, Intervals: intervals})
+			return nil
+		}
+		if have := &a.coverage[i].Intervals; !slices.Equal(*have, intervals) {
+			*have = have.Union(intervals)
+		}
+		return nil
+	}
+	infos := res.GetStore().GetTsdbInfos()
+	for _, i := range infos {
+		times := remote.Union(between(res, i.MinTime, i.MaxTime))
+		if len(i.Intervals) > 0 {
+			times = union(i.Intervals)
+		}
+		if err := add(i.Labels, times); err != nil {
+			return nil, err
+		}
+	}
+	if len(infos) == 0 {
+		// Old nodes, and those over data without external labels, say no more than this.
+		whole := remote.Intervals{remote.Always}
+		if s := res.Store; s != nil {
+			whole = remote.Union(between(res, s.MinTime, s.MaxTime))
+		}
+		sets := res.LabelSets
+		if len(sets) == 0 {
+			sets = [][]byte{nil}
+		}
+		for _, set := range sets {
+			if err := add(set, whole); err != nil {
+				return nil, err
+			}
+		}
+	}
+	a.labels = names(a.coverage)
+	return a, c.readAPIs(a, res)
+}
+
+// between is the interval that a node announces by its first and last time. Thanos' last times are those of blocks, which have nothing at that
+// time itself, unless there is no last time.
+func between(res *thanospb.InfoResponse, first, last int64) remote.Interval {
+	if res.Stride == nil && last != math.MaxInt64 && last != math.MinInt64 {
+		last--
+	}
+	return remote.Interval{Start: first, End: last}
+}
+
+func union(in []*thanospb.Interval) remote.Intervals {
+	all := make([]remote.Interval, len(in))
+	for k, i := range in {
+		all[k] = remote.Interval{Start: i.GetStart(), End: i.GetEnd()}
+	}
+	return remote.Union(all...)
+}
+
+// names are the names of all labels, sorted.
+func names(coverage []remote.Coverage) []string {
+	set := map[string]struct{}{}
+	for _, c := range coverage {
+		c.Labels.Range(func(l labels.Label) { set[l.Name] = struct{}{} })
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// readAPIs finds out how the node is to be asked.
+func (c *Client) readAPIs(a *announcement, res *thanospb.InfoResponse) error {
+	a.capabilities.GroupID = res.StoreGroupId
+	switch res.PeerType {
+	case thanospb.PeerType_PEER_STORE:
+		a.capabilities.PeerType = remote.PeerStore
+	case thanospb.PeerType_PEER_QUERY:
+		a.capabilities.PeerType = remote.PeerQuery
+	}
+	if c.opts.GroupID != "" {
+		a.capabilities.GroupID, a.capabilities.PeerType = c.opts.GroupID, c.opts.PeerType
+	}
+	switch s := res.Stride; {
+	case s != nil:
+		if s.PlanVersion < 0 {
+			return fmt.Errorf("plan version %d", s.PlanVersion)
+		}
+		a.capabilities.LanguageLevel, a.capabilities.PlanVersion, a.capabilities.LabelHash = s.LanguageLevel, int(s.PlanVersion), s.LabelHash
+		a.queries = stride
+		if s.Selects {
+			a.selects = stride
+		}
+	case res.Query != nil:
+		a.capabilities.LanguageLevel, a.capabilities.WholeSeconds = thanosLevel, true
+		a.queries = thanos
+		if res.Store != nil {
+			a.selects = thanos
+		}
+	default:
+		return errors.New("it does not evaluate queries: only queriers do, not stores")
+	}
+	return nil
+}
+
+// same tells whether the node has the same data as before, in whatever order it says so.
+func (a *announcement) same(before *announcement) bool {
+	if len(a.coverage) != len(before.coverage) || before.index == nil {
+		return false
+	}
+	for key, i := range a.index {
+		k, ok := before.index[key]
+		if !ok || !slices.Equal(a.coverage[i].Intervals, before.coverage[k].Intervals) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,186 @@
+package client
+
+import (
+	"fmt"
+	"math"
+	"math/rand"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/proto/thanospb"
+	"github.com/stride-promql/stride/remote/proto/wire"
+)
+
+func set(t testing.TB, l ...string) []byte {
+	t.Helper()
+	b, err := wire.AppendThanosLabels(labels.FromStrings(l...))
+	require.NoError(t, err)
+	return b
+}
+
+// readInfo is what a client with replica label "replica" makes of what a node says.
+func readInfo(res *thanospb.InfoResponse) (*announcement, error) {
+	return (&Client{opts: Options{ReplicaLabels: []string{"replica"}}}).read(res)
+}
+
+func TestThanosInfo(t *testing.T) {
+	query := &thanospb.QueryAPIInfo{}
+	for name, c := range map[string]struct {
+		in       *thanospb.InfoResponse
+		names    []string
+		coverage []remote.Coverage
+	}{
+		"replicas, a gap, and a receiver": {
+			in: &thanospb.InfoResponse{Query: query, LabelSets: [][]byte{set(t, "other", "x")}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
+				{Labels: set(t, "cluster", "a", "replica", "0"), MinTime: 0, MaxTime: 100},
+				{Labels: set(t, "cluster", "a", "replica", "1"), MinTime: 50, MaxTime: 120},
+				{Labels: set(t, "cluster", "a"), MinTime: 200, MaxTime: math.MaxInt64},
+				{Labels: set(t, "region", "r"), MinTime: 1, MaxTime: 3},
+				{Labels: set(t, "region", "r"), MinTime: 3, MaxTime: 5},
+			}}},
+			names: []string{"cluster", "region"},
+			coverage: []remote.Coverage{
+				{Labels: labels.FromStrings("cluster", "a"), Intervals: remote.Intervals{{Start: 0, End: 119}, {Start: 200, End: math.MaxInt64}}},
+				{Labels: labels.FromStrings("region", "r"), Intervals: remote.Intervals{{Start: 1, End: 4}}},
+			},
+		},
+		"an old node": {
+			in:       &thanospb.InfoResponse{Query: query, LabelSets: [][]byte{set(t, "a", "x"), set(t, "a", "y")}, Store: &thanospb.StoreInfo{MinTime: 5, MaxTime: 10}},
+			names:    []string{"a"},
+			coverage: []remote.Coverage{{Labels: labels.FromStrings("a", "x"), Intervals: remote.Intervals{{Start: 5, End: 9}}}, {Labels: labels.FromStrings("a", "y"), Intervals: remote.Intervals{{Start: 5, End: 9}}}},
+		},
+		"data without external labels": {
+			in:       &thanospb.InfoResponse{Query: query, Store: &thanospb.StoreInfo{MinTime: 5, MaxTime: math.MaxInt64}},
+			coverage: []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{{Start: 5, End: math.MaxInt64}}}},
+		},
+		"nothing of times": {
+			in:       &thanospb.InfoResponse{Query: query},
+			coverage: []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{remote.Always}}},
+		},
+		"no data": {in: &thanospb.InfoResponse{Query: query, Store: &thanospb.StoreInfo{MinTime: math.MaxInt64, MaxTime: math.MinInt64}}},
+		"a Stride node": {
+			in: &thanospb.InfoResponse{Stride: &thanospb.StrideInfo{}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
+				{Labels: set(t, "a", "x"), MinTime: 0, MaxTime: 100, Intervals: []*thanospb.Interval{{Start: 50, End: 100}, {Start: 0, End: 10}, {Start: 7, End: 3}}},
+				{Labels: set(t, "a", "y"), MinTime: 0, MaxTime: 100},
+			}}},
+			names:    []string{"a"},
+			coverage: []remote.Coverage{{Labels: labels.FromStrings("a", "x"), Intervals: remote.Intervals{{Start: 0, End: 10}, {Start: 50, End: 100}}}, {Labels: labels.FromStrings("a", "y"), Intervals: remote.Intervals{{Start: 0, End: 100}}}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := readInfo(c.in)
+			require.NoError(t, err)
+			require.Equal(t, c.names, got.labels)
+			require.Equal(t, c.coverage, got.coverage)
+			if c.in.Stride == nil {
+				require.Equal(t, remote.Capabilities{LanguageLevel: "3.9", WholeSeconds: true}, got.capabilities)
+			}
+		})
+	}
+}
+
+func TestInfoOfNonsense(t *testing.T) {
+	query := &thanospb.QueryAPIInfo{}
+	for name, in := range map[string]*thanospb.InfoResponse{
+		"no querier":        {Store: &thanospb.StoreInfo{}},
+		"no label set":      {Query: query, LabelSets: [][]byte{{0xff}}},
+		"no TSDB label set": {Query: query, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{{Labels: []byte{0xff}}}}},
+		"a plan version":    {Stride: &thanospb.StrideInfo{PlanVersion: -1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := readInfo(in)
+			require.Error(t, err)
+		})
+	}
+}
+
+// Who plans queries sees the same slices as long as the node has the same data, in whatever order it says so.
+func TestInfoStaysTheSame(t *testing.T) {
+	info := func(end int64, names ...string) *thanospb.InfoResponse {
+		res := &thanospb.InfoResponse{Query: &thanospb.QueryAPIInfo{}, Store: &thanospb.StoreInfo{}}
+		for _, n := range names {
+			res.Store.TsdbInfos = append(res.Store.TsdbInfos, &thanospb.TSDBInfo{Labels: set(t, "a", n), MaxTime: end})
+		}
+		return res
+	}
+	var now atomic.Pointer[thanospb.InfoResponse]
+	now.Store(info(10, "x", "y", "z"))
+	p := &peer{info: func() (*thanospb.InfoResponse, error) { return now.Load(), nil }}
+	c := connect(t, p, nil, Options{})
+	require.NoError(t, c.Refresh(t.Context()))
+	for _, step := range []struct {
+		info *thanospb.InfoResponse
+		same bool
+	}{{info(10, "z", "x", "y", "x"), true}, {info(11, "x", "y", "z"), false}, {info(11, "x", "y"), false}, {info(11, "x", "w"), false}, {info(11, "w", "x"), true}} {
+		labels, coverage := c.Labels(), c.Coverage()
+		now.Store(step.info)
+		require.NoError(t, c.Refresh(t.Context()))
+		require.Equal(t, step.same, &labels[0] == &c.Labels()[0] && &coverage[0] == &c.Coverage()[0])
+	}
+}
+
+// BenchmarkInfo is about what a node with 100,000 external label sets says: the same as before, the same in another order, something else.
+func BenchmarkInfo(b *testing.B) {
+	make := func(n int) *thanospb.InfoResponse {
+		res := &thanospb.InfoResponse{Query: &thanospb.QueryAPIInfo{}, Store: &thanospb.StoreInfo{}}
+		for i := range n {
+			l := set(b, "cluster", fmt.Sprintf("cluster-%d", i), "region", fmt.Sprint(i%100), "tenant", fmt.Sprint(i%10))
+			res.LabelSets = append(res.LabelSets, l)
+			res.Store.TsdbInfos = append(res.Store.TsdbInfos, &thanospb.TSDBInfo{Labels: l, MaxTime: math.MaxInt64})
+		}
+		return res
+	}
+	same, mixed := make(100_000), make(100_000)
+	rand.Shuffle(len(mixed.Store.TsdbInfos), func(i, j int) {
+		infos := mixed.Store.TsdbInfos
+		infos[i], infos[j] = infos[j], infos[i]
+	})
+	for name, c := range map[string]struct {
+		in   *thanospb.InfoResponse
+		same bool
+	}{"same": {same, true}, "mixed": {mixed, true}, "other": {make(100_001), false}} {
+		b.Run(name, func(b *testing.B) {
+			client := &Client{}
+			client.said.Store(silence)
+			before, err := client.understand(same)
+			require.NoError(b, err)
+			client.said.Store(before)
+			for b.Loop() {
+				a, err := client.understand(c.in)
+				require.NoError(b, err)
+				require.Equal(b, c.same, &a.coverage[0] == &before.coverage[0])
+			}
+		})
+	}
+}
+
+// FuzzInfo reads any bytes.
+func FuzzInfo(f *testing.F) {
+	for _, info := range []*thanospb.InfoResponse{strideInfo, thanosInfo} {
+		b, err := proto.Marshal(info)
+		require.NoError(f, err)
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var in thanospb.InfoResponse
+		if proto.Unmarshal(b, &in) != nil {
+			return
+		}
+		a, err := readInfo(&in)
+		if err != nil {
+			return
+		}
+		for _, c := range a.coverage {
+			require.NotEmpty(t, c.Intervals)
+			for i, x := range c.Intervals {
+				require.False(t, x.Empty())
+				require.True(t, i == 0 || c.Intervals[i-1].End+1 < x.Start)
+			}
+		}
+	})
+}

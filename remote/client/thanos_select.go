@@ -1,0 +1,166 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/remote/proto/thanospb"
+	"github.com/stride-promql/stride/remote/proto/wire"
+)
+
+// thanosSeries are the series of a Thanos node.
+type thanosSeries struct {
+	*call[thanospb.SeriesResponse]
+	of      context.Context
+	builder labels.ScratchBuilder
+	chunks  wire.ChunkReader
+	pending []*thanospb.Series // received, not given
+	ended   bool
+	said    annotations.Annotations
+
+	replicas []string
+	stripped []copied // all series without replica labels, in order; nil before they were read
+}
+
+// copied is a series without replica labels.
+type copied struct {
+	series
+	whole labels.Labels // with them
+}
+
+func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, matchers []*labels.Matcher) (seriesSource, error) {
+	c := q.client
+	req := &thanospb.SeriesRequest{
+		MinTime: q.mint, MaxTime: q.maxt,
+		Matchers:                wire.EncodeThanosMatchers(matchers),
+		PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT,
+		ResponseBatchSize: thanosBatch,
+	}
+	if hints != nil {
+		req.MinTime, req.MaxTime, req.Limit = hints.Start, hints.End, int64(hints.Limit)
+	}
+	s, err := start(ctx, c, 0, func(ctx context.Context) (func() (*thanospb.SeriesResponse, error), error) {
+		in, err := c.store.Series(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		return in.Recv, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), replicas: c.opts.ReplicaLabels}, nil
+}
+
+// series implements seriesSource.
+func (s *thanosSeries) series() (*series, error) {
+	var out *series
+	var err error
+	if len(s.replicas) == 0 {
+		out, err = s.read()
+	} else {
+		out, err = s.strip()
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = s.error(err)
+	}
+	return out, err
+}
+
+// read puts a series together. It may come in parts, one behind the other.
+func (s *thanosSeries) read() (out *series, err error) {
+	for {
+		switch {
+		case len(s.pending) == 0 && s.ended:
+			if out == nil {
+				return nil, io.EOF
+			}
+			return out, nil
+		case len(s.pending) == 0:
+			if err := s.receive(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		m := s.pending[0]
+		l, err := wire.ReadThanosSeriesLabels(m.Labels, &s.builder)
+		if err != nil {
+			return nil, err
+		}
+		if out == nil {
+			out = &series{labels: l}
+		} else if !labels.Equal(out.labels, l) {
+			return out, nil
+		}
+		s.pending = s.pending[1:]
+		for _, m := range m.Chunks {
+			c, err := s.chunks.ReadThanos(m)
+			if err != nil {
+				return nil, fmt.Errorf("series %s: %w", l, err)
+			}
+			out.chunks = append(out.chunks, c)
+		}
+	}
+}
+
+// strip gives the next series without replica labels. All are read before the first: without these labels their order is another.
+func (s *thanosSeries) strip() (*series, error) {
+	if s.stripped == nil {
+		s.stripped = []copied{}
+		b := labels.NewBuilder(labels.EmptyLabels())
+		for {
+			one, err := s.read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			b.Reset(one.labels)
+			b.Del(s.replicas...)
+			s.stripped = append(s.stripped, copied{series{b.Labels(), one.chunks}, one.labels})
+		}
+		slices.SortFunc(s.stripped, func(a, b copied) int { return labels.Compare(a.labels, b.labels) })
+	}
+	if len(s.stripped) == 0 {
+		return nil, io.EOF
+	}
+	out := s.stripped[0]
+	s.stripped = s.stripped[1:]
+	if len(s.stripped) > 0 && labels.Equal(out.labels, s.stripped[0].labels) {
+		return nil, fmt.Errorf("%s and %s are copies of one series, and a query that needs samples of copies cannot be evaluated here", out.whole, s.stripped[0].whole)
+	}
+	return &out.series, nil
+}
+
+// receive takes in the next message, or notes the end.
+func (s *thanosSeries) receive() error {
+	res, err := s.next(s.of)
+	if errors.Is(err, io.EOF) {
+		s.ended = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch r := res.Result.(type) {
+	case *thanospb.SeriesResponse_Series:
+		s.pending = []*thanospb.Series{r.Series}
+	case *thanospb.SeriesResponse_Batch:
+		s.pending = r.Batch.Series
+	case *thanospb.SeriesResponse_Warning:
+		s.said.Merge(wire.DecodeThanosWarnings(string(r.Warning), s.client.error))
+	default: // a newer node may say more
+	}
+	return nil
+}
+
+// warnings implements seriesSource.
+func (s *thanosSeries) warnings() annotations.Annotations { return s.said }

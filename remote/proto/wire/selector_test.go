@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/stride-promql/stride/remote/proto/stridepb"
+)
+
+func TestSelector(t *testing.T) {
+	matchers := []*labels.Matcher{
+		labels.MustNewMatcher(labels.MatchEqual, "a", "\xff"), labels.MustNewMatcher(labels.MatchNotEqual, "b", ""),
+		labels.MustNewMatcher(labels.MatchRegexp, "c", "x.*"), labels.MustNewMatcher(labels.MatchNotRegexp, "d", "y|z"),
+	}
+	hints := &storage.SelectHints{
+		Start: -1, End: 2, Limit: 3, Step: 4, Func: "rate", Grouping: []string{"g", "\xff"}, By: true, Range: 5, ShardCount: 6, ShardIndex: 1, DisableTrimming: true,
+	}
+	b, err := proto.Marshal(&stridepb.SelectRequest{Matchers: EncodeMatchers(matchers), Hints: EncodeHints(hints)})
+	require.NoError(t, err)
+	var m stridepb.SelectRequest
+	require.NoError(t, proto.Unmarshal(b, &m))
+	got, err := DecodeMatchers(m.Matchers)
+	require.NoError(t, err)
+	require.Len(t, got, len(matchers))
+	for i := range got {
+		require.Equal(t, matchers[i].String(), got[i].String())
+	}
+	require.Equal(t, hints, DecodeHints(m.Hints))
+	require.Nil(t, DecodeHints(EncodeHints(nil)))
+
+	for _, m := range []*stridepb.Matcher{{Type: 4, Name: []byte("a")}, {Type: uint32(labels.MatchRegexp), Name: []byte("a"), Value: []byte("(")}} {
+		_, err := DecodeMatchers([]*stridepb.Matcher{m})
+		require.Error(t, err)
+	}
+}
