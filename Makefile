@@ -23,6 +23,12 @@ build: ## build bin/stride
 run: build ## build the command, make sample data (kept in .cache/demo) and run queries on it
 	bin/stride demo --cache $(CACHE)/demo $(ARGS)
 
+demo: build ## start a root and three leaves on sample data, compare distributed with local queries, and serve until Ctrl-C
+	bin/stride demo-cluster --cache $(CACHE)/demo $(ARGS)
+
+proto: ## make the Go code of the .proto files again
+	cd tools/protogen && $(GO) run .
+
 # make -k test goes on behind a stage that fails.
 test: stage-vet stage-lint stage-api stage-unit stage-suite ## run every check and test: vet, lint, unit, suite
 
@@ -99,4 +105,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
+.PHONY: help build run demo proto test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed bench bench-full bench-smoke bench-test bench-crowd bench-micro clean

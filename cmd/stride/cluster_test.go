@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -191,4 +192,14 @@ func TestLostNode(t *testing.T) {
 			require.Contains(t, body, leaf.nodes)
 		})
 	}
+}
+
+func TestDemoCluster(t *testing.T) {
+	got := stride(t, "demo-cluster", "--cache", t.TempDir(), "--series", "200", "--duration", "90m", "--web.listen-address", "127.0.0.1:0", "--no-wait")
+	require.Equal(t, exitOK, got.code, got.stderr)
+	require.Contains(t, got.stdout, "dedup coalesce by (region)")
+	for _, expr := range demoClusterQueries {
+		require.Regexp(t, `(?m)^ +\S+s +[0-9.]+ KiB +\S+s +[0-9.]+ KiB +`+regexp.QuoteMeta(expr)+`$`, got.stdout)
+	}
+	require.NotContains(t, got.stdout, "curl")
 }

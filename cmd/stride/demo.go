@@ -66,28 +66,33 @@ func (d *demoCommand) run(ctx context.Context, c *console) (err error) {
 	return err
 }
 
-// data returns the directory of the sample data, which it makes if it is not there. It gets its name only when it is
-// complete, so that what an interrupted run leaves is not taken for it.
-func (d *demoCommand) data(ctx context.Context, c *console) (_ string, err error) {
-	dir := filepath.Join(d.cache, fmt.Sprintf("%dseries-%s", d.series, d.duration))
+// data returns the directory of the sample data.
+func (d *demoCommand) data(ctx context.Context, c *console) (string, error) {
+	p := gendata.DefaultProfile(time.Now().Truncate(time.Minute))
+	p.Start = p.Start.Add(p.Duration - time.Duration(d.duration))
+	p.Series, p.Duration = d.series, time.Duration(d.duration)
+	p.PodLifetime = 90 * time.Minute // several versions of the software at the end
+	return keptData(ctx, c, d.cache, fmt.Sprintf("%dseries-%s", d.series, d.duration), p)
+}
+
+// keptData returns the directory with a name in a cache, which it makes by a profile if it is not there. It gets its name only
+// when it is complete, so that what an interrupted run leaves is not taken for it.
+func keptData(ctx context.Context, c *console, cache, name string, p gendata.Profile) (_ string, err error) {
+	dir := filepath.Join(cache, name)
 	switch _, err := os.Stat(dir); {
 	case err == nil:
 		return dir, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", withCode(exitStorage, err)
 	}
-	if err := os.MkdirAll(d.cache, 0o777); err != nil {
+	if err := os.MkdirAll(cache, 0o777); err != nil {
 		return "", withCode(exitStorage, err)
 	}
-	unfinished, err := os.MkdirTemp(d.cache, ".unfinished-")
+	unfinished, err := os.MkdirTemp(cache, ".unfinished-")
 	if err != nil {
 		return "", withCode(exitStorage, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(unfinished)) }()
-	p := gendata.DefaultProfile(time.Now().Truncate(time.Minute))
-	p.Start = p.Start.Add(p.Duration - time.Duration(d.duration))
-	p.Series, p.Duration = d.series, time.Duration(d.duration)
-	p.PodLifetime = 90 * time.Minute // several versions of the software at the end
 	made := filepath.Join(unfinished, "data")
 	sum, err := generate(ctx, c.stderr, made, p)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
+	"google.golang.org/grpc"
 
 	"github.com/stride-promql/stride/cmd/stride/api"
 	"github.com/stride-promql/stride/remote"
@@ -49,7 +50,7 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 func (f *endpointFlags) some() bool { return len(f.addresses) > 0 || f.file != "" }
 
 // set makes the endpoints; nil without any.
-func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer) (*discovery.Set, error) {
+func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *traffic) (*discovery.Set, error) {
 	if !f.some() {
 		return nil, nil
 	}
@@ -61,7 +62,7 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer) (*disc
 		Static: static, File: f.file, Refresh: time.Duration(f.reload), Logger: logger,
 		Replicas: replica.Options{Strategy: replica.Strategy(f.strategy), Metrics: replica.NewMetrics(r)},
 		Dial: func(address string) (discovery.Engine, error) {
-			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas})
+			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas, Dial: []grpc.DialOption{grpc.WithStatsHandler(t.of(address))}})
 			if err != nil {
 				return nil, err
 			}

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	app.UsageWriter(stdout).ErrorWriter(stderr)
 	commands := map[string]command{}
 	for _, register := range []func(*kingpin.Application) (string, command){
-		registerQuery, registerExplain, registerServe, registerCompare, registerGenerate, registerDemo,
+		registerQuery, registerExplain, registerServe, registerCompare, registerGenerate, registerDemo, registerDemoCluster,
 	} {
 		name, cmd := register(app)
 		commands[name] = cmd

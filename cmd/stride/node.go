@@ -41,6 +41,9 @@ type node struct {
 	server *http.Server
 	grpc   *nodeserver.Server
 	ready  atomic.Bool
+
+	traffic            *traffic
+	forUsers, forNodes net.Listener // once listening; the latter may be nil
 }
 
 // newNode makes a node that neither listens nor has read its data yet.
@@ -61,14 +64,14 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 		return nil, withCode(exitUsage, errors.New("--query.max-concurrency must be at least 1, and --query.memory-limit not negative"))
 	}
 	findVersion()
-	n := &node{logger: s.newLogger(stderr)}
 	registry := newRegistry()
+	n := &node{logger: s.newLogger(stderr), traffic: newTraffic(registry)}
 	active := api.NewActiveQueries(s.maxConcurrency, time.Now)
 
 	opts.Logger, opts.Reg, opts.ActiveQueryTracker = n.logger, registry, active
 	opts.PartialResponse = s.partialResponse
 	opts.Limiter = s.newLimiter(registry)
-	if n.set, err = s.endpoints.set(n.logger, registry); err != nil {
+	if n.set, err = s.endpoints.set(n.logger, registry, n.traffic); err != nil {
 		return nil, err
 	}
 	b := s.assemble(n, opts, external, registry)
@@ -252,20 +255,25 @@ func (s *serveCommand) newLimiter(r prometheus.Registerer) *engine.Limiter {
 	return l
 }
 
-// serve listens, reads the data and answers requests until the context is done. Then requests that have come have the time grace to
-// be answered; queries that take longer are cancelled.
-func (n *node) serve(ctx context.Context, address, grpcAddress string, refresh, grace time.Duration) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
+// listen opens the addresses at which the node is asked, by users and by other nodes; these may be none.
+func (n *node) listen(ctx context.Context, address, grpcAddress string) (err error) {
+	var config net.ListenConfig
+	if n.forUsers, err = config.Listen(ctx, "tcp", address); err != nil {
 		return withCode(exitServer, err)
 	}
-	var forNodes net.Listener
-	if grpcAddress != "" {
-		if forNodes, err = new(net.ListenConfig).Listen(ctx, "tcp", grpcAddress); err != nil {
-			_ = listener.Close()
-			return withCode(exitServer, err)
-		}
+	if grpcAddress == "" {
+		return nil
 	}
+	if n.forNodes, err = config.Listen(ctx, "tcp", grpcAddress); err != nil {
+		_ = n.forUsers.Close()
+		return withCode(exitServer, err)
+	}
+	return nil
+}
+
+// serve reads the data and answers requests until the context is done. Then requests that have come have the time grace to
+// be answered; queries that take longer are cancelled.
+func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err error) {
 	queries, cancelQueries := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancelQueries()
 	n.server.BaseContext = func(net.Listener) context.Context { return queries }
@@ -274,23 +282,23 @@ func (n *node) serve(ctx context.Context, address, grpcAddress string, refresh, 
 	defer stopBackground()
 	var running sync.WaitGroup
 	failed := make(chan error, 3)
-	if forNodes != nil {
+	if n.forNodes != nil {
 		running.Go(func() {
-			if err := n.grpc.Serve(forNodes); err != nil {
+			if err := n.grpc.Serve(n.forNodes); err != nil {
 				failed <- withCode(exitServer, err)
 			}
 		})
-		n.logger.Info("Listening for other nodes", "address", forNodes.Addr().String())
+		n.logger.Info("Listening for other nodes", "address", n.forNodes.Addr().String())
 	}
 	if n.set != nil {
 		running.Go(func() { _ = n.set.Run(background) })
 	}
 	running.Go(func() {
-		if err := n.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := n.server.Serve(n.forUsers); !errors.Is(err, http.ErrServerClosed) {
 			failed <- withCode(exitServer, err)
 		}
 	})
-	n.logger.Info("Listening", "address", listener.Addr().String(), "version", version.Version)
+	n.logger.Info("Listening", "address", n.forUsers.Addr().String(), "version", version.Version)
 	running.Go(func() {
 		if err := n.load(background); err != nil {
 			failed <- withCode(exitStorage, err)

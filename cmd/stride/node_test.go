@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -92,9 +91,10 @@ func newSlowNode(t *testing.T) *slowNode {
 func (n *slowNode) start(ctx context.Context, t *testing.T, grace time.Duration) (done chan error) {
 	t.Helper()
 	done = make(chan error, 1)
-	go func() { done <- n.serve(ctx, "127.0.0.1:0", "", 0, grace) }()
+	require.NoError(t, n.listen(ctx, "127.0.0.1:0", ""))
+	go func() { done <- n.serve(ctx, 0, grace) }()
 	n.waitFor(t, "Ready")
-	n.address = regexp.MustCompile(`msg=Listening address=(\S+)`).FindStringSubmatch(n.log.String())[1]
+	n.address = n.forUsers.Addr().String()
 	return done
 }
 

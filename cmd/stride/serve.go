@@ -87,7 +87,10 @@ func (s *serveCommand) run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	return n.serve(ctx, s.listen, s.listenGRPC, time.Duration(s.refresh), time.Duration(s.grace))
+	if err := n.listen(ctx, s.listen, s.listenGRPC); err != nil {
+		return err
+	}
+	return n.serve(ctx, time.Duration(s.refresh), time.Duration(s.grace))
 }
 
 // groupID is the id of the data directory; "": nobody else has its data. A directory that a server writes to is seen
