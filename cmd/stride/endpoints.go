@@ -24,9 +24,11 @@ type endpointFlags struct {
 	addresses []string
 	file      string
 	reload    model.Duration
+	timeout   model.Duration
 	mode      string
 	replicas  []string
 	strategy  string
+	tls       clientTLS
 }
 
 const (
@@ -39,11 +41,13 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 		PlaceHolder("ADDRESS").StringsVar(&f.addresses)
 	cmd.Flag("endpoint.sd-config-file", "YAML file with further endpoints, and with groups of such that hold the same data.").StringVar(&f.file)
 	cmd.Flag("endpoint.sd-config-reload-interval", "How often to read that file, and to look names up.").Default("30s").SetValue(&f.reload)
+	cmd.Flag("endpoint.info-timeout", "How long another node may take to say what data it has.").Default("5s").SetValue(&f.timeout)
 	cmd.Flag("query.mode", "distributed: other nodes evaluate what they can of a query; local: their samples are fetched.").
 		Default(modeDistributed).EnumVar(&f.mode, modeDistributed, modeLocal)
 	cmd.Flag("query.replica-label", "External label of other nodes that tells apart copies of the same data only.").PlaceHolder("NAME").StringsVar(&f.replicas)
 	cmd.Flag("query.replica-strategy", "Of nodes that hold the same data: hedge asks a second one when the first is late, race two at once.").
 		Default(string(replica.Hedge)).EnumVar(&f.strategy, string(replica.Hedge), string(replica.Race))
+	f.tls.register(cmd)
 }
 
 // some tells whether there are any other nodes.
@@ -58,11 +62,15 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 	for _, a := range f.addresses {
 		static.Endpoints = append(static.Endpoints, discovery.Endpoint{Address: a})
 	}
+	dial, err := f.tls.options()
+	if err != nil {
+		return nil, err
+	}
 	s, err := discovery.New(discovery.Options{
 		Static: static, File: f.file, Refresh: time.Duration(f.reload), Logger: logger,
 		Replicas: replica.Options{Strategy: replica.Strategy(f.strategy), Metrics: replica.NewMetrics(r)},
 		Dial: func(address string) (discovery.Engine, error) {
-			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas, Dial: []grpc.DialOption{grpc.WithStatsHandler(t.of(address))}})
+			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas, InfoTimeout: time.Duration(f.timeout), Dial: append(slices.Clip(dial), grpc.WithStatsHandler(t.of(address)))})
 			if err != nil {
 				return nil, err
 			}

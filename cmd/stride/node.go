@@ -18,10 +18,12 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/common/promslog"
 	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
+	"google.golang.org/grpc"
 
 	"github.com/stride-promql/stride/cmd/stride/api"
 	"github.com/stride-promql/stride/cmd/stride/extlabels"
@@ -42,6 +44,7 @@ type node struct {
 	grpc   *nodeserver.Server
 	ready  atomic.Bool
 
+	webConfig          string // file with TLS and users
 	traffic            *traffic
 	forUsers, forNodes net.Listener // once listening; the latter may be nil
 }
@@ -65,7 +68,7 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	}
 	findVersion()
 	registry := newRegistry()
-	n := &node{logger: s.newLogger(stderr), traffic: newTraffic(registry)}
+	n := &node{logger: s.newLogger(stderr), webConfig: s.tls.http, traffic: newTraffic(registry)}
 	active := api.NewActiveQueries(s.maxConcurrency, time.Now)
 
 	opts.Logger, opts.Reg, opts.ActiveQueryTracker = n.logger, registry, active
@@ -74,7 +77,11 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	if n.set, err = s.endpoints.set(n.logger, registry, n.traffic); err != nil {
 		return nil, err
 	}
-	b := s.assemble(n, opts, external, registry)
+	secure, err := s.tls.options()
+	if err != nil {
+		return nil, err
+	}
+	b := s.assemble(n, opts, external, registry, secure)
 
 	handlers := api.New(api.Options{
 		Backend:         b,
@@ -108,7 +115,7 @@ const readHeaderTimeout = 10 * time.Second
 
 // assemble makes a node of its sources: its own data, other nodes, or both. It gives what the users' queries are evaluated with, and makes
 // what other nodes ask.
-func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Labels, registry prometheus.Registerer) *backend {
+func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Labels, registry prometheus.Registerer, secure []grpc.ServerOption) *backend {
 	// Parts of queries have a place in a queue of their own, which a query keeps for all its parts: if each of them waited for one,
 	// they would wait for each other.
 	parts := opts
@@ -150,7 +157,7 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Label
 		}
 	}
 	n.grpc = nodeserver.New(newNodeEngine("stride", forNodes, b.data(false), group, peer, announce), nodeserver.Options{
-		MaxQueries: s.maxConcurrency, Timeout: time.Duration(s.engine.timeout), Registerer: registry, Logger: n.logger,
+		MaxQueries: s.maxConcurrency, Timeout: time.Duration(s.engine.timeout), Registerer: registry, Logger: n.logger, GRPC: secure,
 	})
 	return b
 }
@@ -294,7 +301,7 @@ func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err err
 		running.Go(func() { _ = n.set.Run(background) })
 	}
 	running.Go(func() {
-		if err := n.server.Serve(n.forUsers); !errors.Is(err, http.ErrServerClosed) {
+		if err := web.Serve(n.forUsers, n.server, &web.FlagConfig{WebConfigFile: &n.webConfig}, n.logger); !errors.Is(err, http.ErrServerClosed) {
 			failed <- withCode(exitServer, err)
 		}
 	})

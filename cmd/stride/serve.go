@@ -39,6 +39,7 @@ type serveCommand struct {
 
 	listen      string
 	listenGRPC  string
+	tls         serverTLS
 	readTimeout model.Duration
 	corsOrigin  string
 	grace       model.Duration
@@ -57,6 +58,7 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 	cmd := s.cmd
 	cmd.Flag("web.listen-address", "Address to listen on.").Default("0.0.0.0:10902").StringVar(&s.listen)
 	cmd.Flag("grpc-address", "Address to listen on for other nodes, and for Thanos queriers; empty: none.").Default("0.0.0.0:10901").StringVar(&s.listenGRPC)
+	s.tls.register(cmd)
 	cmd.Flag("web.read-timeout", "Longest time to read a request, and for which an idle connection is kept.").Default("5m").SetValue(&s.readTimeout)
 	cmd.Flag("web.cors.origin", "Regular expression, anchored, for the origins whose scripts may read answers, such as 'https?://(domain1|domain2)\\.com'.").
 		Default(".*").StringVar(&s.corsOrigin)
