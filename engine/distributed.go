@@ -233,7 +233,7 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 	if s, ok := sent.(remote.Streamer); ok {
 		stream, err := s.Stream(ctx)
 		if err == nil && caps.PlanVersion < version {
-			stream = placeless{stream}
+			stream = ofText{stream, from}
 		}
 		return stream, err
 	}
@@ -244,16 +244,29 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 	}
 	stream, err := remote.ResultStream(res, sent.Stats(), r.Times.Start, r.Times.Interval, from, r.Steps.To-from)
 	if err == nil && caps.PlanVersion < version {
-		stream = placeless{stream}
+		stream = ofText{stream, 0}
 	}
 	return stream, err
 }
 
-// placeless takes the places away from annotations of an engine that evaluated text: they point into that.
-type placeless struct{ remote.ColumnStream }
+// ofText is what an engine made of a text: it was asked for some of the steps only, from the one given on, and the places of its
+// annotations point into the text.
+type ofText struct {
+	remote.ColumnStream
+	from int
+}
+
+// Next implements remote.ColumnStream.
+func (s ofText) Next(ctx context.Context) (*remote.Columns, error) {
+	c, err := s.ColumnStream.Next(ctx)
+	if c != nil {
+		c.From += s.from
+	}
+	return c, err
+}
 
 // Trailer implements remote.ColumnStream.
-func (s placeless) Trailer() remote.Trailer {
+func (s ofText) Trailer() remote.Trailer {
 	t := s.ColumnStream.Trailer()
 	var plain annotations.Annotations
 	for _, err := range t.Annotations {
