@@ -78,6 +78,8 @@ type Capabilities struct {
 	LabelHash string
 	// WholeSeconds says that times reach the engine in whole seconds only.
 	WholeSeconds bool
+	// SamplesOnly says that the engine is a Selector that evaluates nothing. Queries for it fail: who has one makes an engine over it.
+	SamplesOnly bool
 	// GroupID and PeerType say which engines hold the same data: those of PeerStore or PeerQuery with equal external labels
 	// and an equal GroupID, which is not empty.
 	GroupID  string

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
@@ -30,6 +31,8 @@ type Options struct {
 	Name string
 	// ReplicaLabels are labels that do not tell data sets apart, only copies of one. Series come without them.
 	ReplicaLabels []string
+	// RawReplicas says that the samples of Querier and ChunkQuerier keep the replica labels, for who deduplicates them.
+	RawReplicas bool
 	// GroupID and PeerType take the place of what the node announces if GroupID is not empty: see remote.Capabilities. Thanos' nodes
 	// announce none.
 	GroupID  string
@@ -90,6 +93,7 @@ type Client struct {
 var _ interface {
 	remote.RemoteEngine
 	remote.Selector
+	storage.ChunkQueryable
 } = (*Client)(nil)
 
 // New makes a client of the node at an address in gRPC's syntax. It does not wait for the node.

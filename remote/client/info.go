@@ -241,8 +241,11 @@ func (c *Client) readAPIs(a *announcement, res *thanospb.InfoResponse) error {
 		if res.Store != nil {
 			a.selects = thanos
 		}
+	case res.Store != nil:
+		a.capabilities.SamplesOnly = true
+		a.selects = thanos
 	default:
-		return errors.New("it does not evaluate queries: only queriers do, not stores")
+		return errors.New("it neither evaluates queries nor gives samples")
 	}
 	return nil
 }

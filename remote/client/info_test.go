@@ -87,7 +87,7 @@ func TestThanosInfo(t *testing.T) {
 func TestInfoOfNonsense(t *testing.T) {
 	query := &thanospb.QueryAPIInfo{}
 	for name, in := range map[string]*thanospb.InfoResponse{
-		"no querier":        {Store: &thanospb.StoreInfo{}},
+		"no API":            {},
 		"no label set":      {Query: query, LabelSets: [][]byte{{0xff}}},
 		"no TSDB label set": {Query: query, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{{Labels: []byte{0xff}}}}},
 		"a plan version":    {Stride: &thanospb.StrideInfo{PlanVersion: -1}},
@@ -97,6 +97,17 @@ func TestInfoOfNonsense(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
+}
+
+// A store gives samples only.
+func TestInfoOfStore(t *testing.T) {
+	got, err := readInfo(&thanospb.InfoResponse{ComponentType: "sidecar", Store: &thanospb.StoreInfo{
+		MaxTime: math.MaxInt64, TsdbInfos: []*thanospb.TSDBInfo{{Labels: set(t, "a", "x"), MinTime: 5, MaxTime: math.MaxInt64}},
+	}})
+	require.NoError(t, err)
+	require.Equal(t, remote.Capabilities{SamplesOnly: true}, got.capabilities)
+	require.Equal(t, thanos, got.selects)
+	require.Equal(t, []remote.Coverage{{Labels: labels.FromStrings("a", "x"), Intervals: remote.Intervals{{Start: 5, End: math.MaxInt64}}}}, got.coverage)
 }
 
 // Who plans queries sees the same slices as long as the node has the same data, in whatever order it says so.

@@ -53,6 +53,9 @@ func (q *query) prepare(said *announcement) error {
 	case thanos:
 		return q.prepareThanos()
 	}
+	if said.capabilities.SamplesOnly {
+		return errors.New("it gives samples, and evaluates nothing")
+	}
 	return fmt.Errorf("it cannot be asked, because it has not said what it is: %w", q.client.Status().LastError)
 }
 

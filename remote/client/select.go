@@ -9,13 +9,32 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/remote/proto/thanospb"
+	"github.com/stride-promql/stride/remote/proto/wire"
 )
 
-// Querier implements remote.Selector. Samples of Thanos nodes are raw, not downsampled ones, and copies of a series that differ in replica labels
-// are an error.
+// Querier implements remote.Selector. Samples of Thanos nodes are raw, not downsampled ones. Copies of a series that differ in replica labels
+// are an error, unless Options.RawReplicas keeps these labels.
 func (c *Client) Querier(mint, maxt int64) (storage.Querier, error) {
+	q, err := c.newQuerier(mint, maxt)
+	if err != nil {
+		return nil, err
+	}
+	return &sampleQuerier{q}, nil
+}
+
+// ChunkQuerier implements storage.ChunkQueryable, as Querier.
+func (c *Client) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
+	q, err := c.newQuerier(mint, maxt)
+	if err != nil {
+		return nil, err
+	}
+	return &chunkQuerier{q}, nil
+}
+
+func (c *Client) newQuerier(mint, maxt int64) (*querier, error) {
 	said := c.said.Load()
 	if said.selects == none {
 		return nil, c.error(errors.New("it does not give samples"))
@@ -33,8 +52,21 @@ type querier struct {
 	ends []context.CancelFunc
 }
 
+type sampleQuerier struct{ *querier }
+
 // Select implements storage.Querier. Nothing is sent before the first Next.
-func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q *sampleQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	return &sampleSet{q.open(ctx, sorted, hints, matchers)}
+}
+
+type chunkQuerier struct{ *querier }
+
+// Select implements storage.ChunkQuerier. Nothing is sent before the first Next.
+func (q *chunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
+	return &chunkSet{q.open(ctx, sorted, hints, matchers)}
+}
+
+func (q *querier) open(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers []*labels.Matcher) *seriesSet {
 	ctx, cancel := context.WithCancel(ctx)
 	q.mu.Lock()
 	q.ends = append(q.ends, cancel)
@@ -48,20 +80,62 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 	return set
 }
 
-// errNoLabels is the error of what nodes are not asked.
-var errNoLabels = errors.New("it is asked for samples only, not for the names and values of labels")
-
-// LabelValues implements storage.Querier.
-func (q *querier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, q.client.error(errNoLabels)
+// LabelValues implements storage.LabelQuerier.
+func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	res, err := q.client.store.LabelValues(wire.Outgoing(ctx), &thanospb.LabelValuesRequest{
+		Label: []byte(name), PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT,
+		Start: q.mint, End: q.maxt, Matchers: wire.EncodeThanosMatchers(matchers), WithoutReplicaLabels: q.strips(), Limit: limit(hints),
+	})
+	if err != nil {
+		return nil, nil, q.client.error(err)
+	}
+	return texts(res.Values), q.client.warnings(res.Warnings), nil
 }
 
-// LabelNames implements storage.Querier.
-func (q *querier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, q.client.error(errNoLabels)
+// LabelNames implements storage.LabelQuerier.
+func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	res, err := q.client.store.LabelNames(wire.Outgoing(ctx), &thanospb.LabelNamesRequest{
+		PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT,
+		Start: q.mint, End: q.maxt, Matchers: wire.EncodeThanosMatchers(matchers), WithoutReplicaLabels: q.strips(), Limit: limit(hints),
+	})
+	if err != nil {
+		return nil, nil, q.client.error(err)
+	}
+	return texts(res.Names), q.client.warnings(res.Warnings), nil
 }
 
-// Close implements storage.Querier.
+// strips are the labels that series come without.
+func (q *querier) strips() []string {
+	if q.client.opts.RawReplicas {
+		return nil
+	}
+	return q.client.opts.ReplicaLabels
+}
+
+func limit(hints *storage.LabelHints) int64 {
+	if hints == nil {
+		return 0
+	}
+	return int64(hints.Limit)
+}
+
+func texts(in [][]byte) []string {
+	out := make([]string, len(in))
+	for i, b := range in {
+		out[i] = string(b)
+	}
+	return out
+}
+
+// warnings are those of a Thanos node.
+func (c *Client) warnings(in [][]byte) (out annotations.Annotations) {
+	for _, w := range in {
+		out.Merge(wire.DecodeThanosWarnings(string(w), c.error))
+	}
+	return out
+}
+
+// Close implements storage.LabelQuerier.
 func (q *querier) Close() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -72,19 +146,13 @@ func (q *querier) Close() error {
 	return nil
 }
 
-// series is one series of a node.
-type series struct {
-	labels labels.Labels
-	chunks []chunks.Meta
-}
-
 // seriesSource gives series one after another, and io.EOF behind the last one. Errors name the node.
 type seriesSource interface {
 	series() (*series, error)
 	warnings() annotations.Annotations
 }
 
-// seriesSet implements storage.SeriesSet.
+// seriesSet is an answer that is being read.
 type seriesSet struct {
 	client *Client
 	open   func() (seriesSource, error)
@@ -115,18 +183,6 @@ func (s *seriesSet) Next() bool {
 	return s.err == nil
 }
 
-// At implements storage.SeriesSet.
-func (s *seriesSet) At() storage.Series {
-	if len(s.at.chunks) == 0 {
-		return storage.NewListSeries(s.at.labels, nil)
-	}
-	parts := make([]storage.Series, len(s.at.chunks))
-	for i, c := range s.at.chunks {
-		parts[i] = &storage.SeriesEntry{Lset: s.at.labels, SampleIteratorFn: c.Chunk.Iterator}
-	}
-	return storage.ChainedSeriesMerge(parts...)
-}
-
 // Err implements storage.SeriesSet.
 func (s *seriesSet) Err() error {
 	if errors.Is(s.err, io.EOF) {
@@ -142,3 +198,13 @@ func (s *seriesSet) Warnings() annotations.Annotations {
 	}
 	return s.source.warnings()
 }
+
+type sampleSet struct{ *seriesSet }
+
+// At implements storage.SeriesSet.
+func (s *sampleSet) At() storage.Series { return s.at.samples() }
+
+type chunkSet struct{ *seriesSet }
+
+// At implements storage.ChunkSeriesSet.
+func (s *chunkSet) At() storage.ChunkSeries { return s.at.asChunks() }

@@ -45,6 +45,7 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	}
 	if hints != nil {
 		req.MinTime, req.MaxTime, req.Limit = hints.Start, hints.End, int64(hints.Limit)
+		req.SkipChunks = hints.Func == "series" // as Prometheus says that it needs no samples
 	}
 	s, err := start(ctx, c, 0, func(ctx context.Context) (func() (*thanospb.SeriesResponse, error), error) {
 		in, err := c.store.Series(ctx, req)
@@ -56,7 +57,7 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	if err != nil {
 		return nil, err
 	}
-	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), replicas: c.opts.ReplicaLabels}, nil
+	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), replicas: q.strips()}, nil
 }
 
 // series implements seriesSource.
@@ -156,7 +157,7 @@ func (s *thanosSeries) receive() error {
 	case *thanospb.SeriesResponse_Batch:
 		s.pending = r.Batch.Series
 	case *thanospb.SeriesResponse_Warning:
-		s.said.Merge(wire.DecodeThanosWarnings(string(r.Warning), s.client.error))
+		s.said.Merge(s.client.warnings([][]byte{r.Warning}))
 	default: // a newer node may say more
 	}
 	return nil

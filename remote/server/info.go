@@ -21,7 +21,7 @@ func (s *Server) Info(context.Context, *thanospb.InfoRequest) (*thanospb.InfoRes
 	_, selects := s.engine.(remote.Selector)
 	res := &thanospb.InfoResponse{
 		ComponentType: s.opts.Component,
-		Store:         &thanospb.StoreInfo{MinTime: math.MaxInt64, MaxTime: math.MinInt64},
+		Store:         &thanospb.StoreInfo{MinTime: math.MaxInt64, MaxTime: math.MinInt64, SupportsSharding: true},
 		Query:         &thanospb.QueryAPIInfo{},
 		StoreGroupId:  caps.GroupID,
 		PeerType:      peerTypes[caps.PeerType],

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -49,17 +48,12 @@ func (s *Server) selectSeries(ctx context.Context, selector remote.Selector, req
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	q, err := selector.Querier(req.MinMs, req.MaxMs)
+	set, err := selectSamples(ctx, selector, req.MinMs, req.MaxMs, req.Sorted, wire.DecodeHints(req.Hints), matchers)
 	if err != nil {
-		return nil, promql.ErrStorage{Err: err}
+		return nil, err
 	}
-	defer func() {
-		if closeErr := q.Close(); err == nil && closeErr != nil {
-			err = promql.ErrStorage{Err: closeErr}
-		}
-	}()
+	defer set.finish(&err)
 	var (
-		set   = q.Select(ctx, req.Sorted, wire.DecodeHints(req.Hints), matchers...)
 		meter = s.newMeter()
 		batch = &stridepb.SeriesBatch{}
 		size  int
@@ -81,7 +75,7 @@ func (s *Server) selectSeries(ctx context.Context, selector remote.Selector, req
 		if err := meter.count(0, 1, 0); err != nil {
 			return nil, err
 		}
-		for it = storage.NewSeriesToChunkEncoder(series).Iterator(it); it.Next(); {
+		for it = series.Iterator(it); it.Next(); {
 			c := it.At()
 			if err := meter.count(0, 0, int64(c.Chunk.NumSamples())); err != nil {
 				return nil, err

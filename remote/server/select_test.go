@@ -155,10 +155,6 @@ func TestSelectIsLeft(t *testing.T) {
 	for range 3 {
 		require.ErrorIs(t, <-ended, context.Canceled)
 	}
-	_, _, err = q.LabelNames(t.Context(), nil)
-	require.ErrorContains(t, err, "for samples only")
-	_, _, err = q.LabelValues(t.Context(), "a", nil)
-	require.ErrorContains(t, err, "for samples only")
 }
 
 type stSample struct {

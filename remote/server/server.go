@@ -64,7 +64,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Server serves stride.v1.Engine, thanos.Query and thanos.info.Info, and gRPC's health and reflection, on one port.
+// Server serves stride.v1.Engine, thanos.Query, thanos.info.Info and, of a remote.Selector, thanos.Store, and gRPC's health and reflection, on one port.
 type Server struct {
 	stridepb.UnimplementedEngineServer
 	thanospb.UnimplementedInfoServer
@@ -77,7 +77,8 @@ type Server struct {
 	health  *health.Server
 }
 
-// New makes a server of an engine. If the engine is a remote.Selector, its samples are served, too. It panics if the metrics are
+// New makes a server of an engine. If the engine is a remote.Selector, its samples are served, too; they are sent as they are stored
+// if it is a storage.ChunkQueryable as well. It panics if the metrics are
 // registered already.
 func New(engine remote.RemoteEngine, opts Options) *Server {
 	opts = opts.withDefaults()
@@ -97,6 +98,9 @@ func New(engine remote.RemoteEngine, opts Options) *Server {
 	stridepb.RegisterEngineServer(s.grpc, s)
 	thanospb.RegisterQueryServer(s.grpc, &thanosServer{s: s})
 	thanospb.RegisterInfoServer(s.grpc, s)
+	if from, ok := engine.(remote.Selector); ok {
+		thanospb.RegisterStoreServer(s.grpc, &storeServer{s: s, from: from})
+	}
 	grpc_health_v1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s

@@ -280,6 +280,7 @@ type StoreInfo struct {
 	state                        protoimpl.MessageState `protogen:"open.v1"`
 	MinTime                      int64                  `protobuf:"varint,1,opt,name=min_time,json=minTime,proto3" json:"min_time,omitempty"`
 	MaxTime                      int64                  `protobuf:"varint,2,opt,name=max_time,json=maxTime,proto3" json:"max_time,omitempty"`
+	SupportsSharding             bool                   `protobuf:"varint,3,opt,name=supports_sharding,json=supportsSharding,proto3" json:"supports_sharding,omitempty"`
 	SupportsWithoutReplicaLabels bool                   `protobuf:"varint,5,opt,name=supports_without_replica_labels,json=supportsWithoutReplicaLabels,proto3" json:"supports_without_replica_labels,omitempty"`
 	TsdbInfos                    []*TSDBInfo            `protobuf:"bytes,6,rep,name=tsdb_infos,json=tsdbInfos,proto3" json:"tsdb_infos,omitempty"`
 	unknownFields                protoimpl.UnknownFields
@@ -328,6 +329,13 @@ func (x *StoreInfo) GetMaxTime() int64 {
 		return x.MaxTime
 	}
 	return 0
+}
+
+func (x *StoreInfo) GetSupportsSharding() bool {
+	if x != nil {
+		return x.SupportsSharding
+	}
+	return false
 }
 
 func (x *StoreInfo) GetSupportsWithoutReplicaLabels() bool {
@@ -525,10 +533,11 @@ const file_remote_proto_thanospb_info_proto_rawDesc = "" +
 	"\fplan_version\x18\x02 \x01(\x05R\vplanVersion\x12\x1d\n" +
 	"\n" +
 	"label_hash\x18\x03 \x01(\tR\tlabelHash\x12\x18\n" +
-	"\aselects\x18\x04 \x01(\bR\aselects\"\xbe\x01\n" +
+	"\aselects\x18\x04 \x01(\bR\aselects\"\xeb\x01\n" +
 	"\tStoreInfo\x12\x19\n" +
 	"\bmin_time\x18\x01 \x01(\x03R\aminTime\x12\x19\n" +
-	"\bmax_time\x18\x02 \x01(\x03R\amaxTime\x12E\n" +
+	"\bmax_time\x18\x02 \x01(\x03R\amaxTime\x12+\n" +
+	"\x11supports_sharding\x18\x03 \x01(\bR\x10supportsSharding\x12E\n" +
 	"\x1fsupports_without_replica_labels\x18\x05 \x01(\bR\x1csupportsWithoutReplicaLabels\x124\n" +
 	"\n" +
 	"tsdb_infos\x18\x06 \x03(\v2\x15.thanos.info.TSDBInfoR\ttsdbInfos\"\x8e\x01\n" +

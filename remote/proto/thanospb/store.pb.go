@@ -4,7 +4,7 @@
 // 	protoc        (unknown)
 // source: remote/proto/thanospb/store.proto
 
-// As much of Thanos' StoreAPI as it takes to read samples. Field numbers are those of Thanos v0.42.
+// As much of Thanos' StoreAPI as it takes to read and to give samples. Field numbers are those of Thanos v0.42.
 
 package thanospb
 
@@ -69,6 +69,64 @@ func (PartialResponseStrategy) EnumDescriptor() ([]byte, []int) {
 	return file_remote_proto_thanospb_store_proto_rawDescGZIP(), []int{0}
 }
 
+type Aggr int32
+
+const (
+	Aggr_RAW     Aggr = 0
+	Aggr_COUNT   Aggr = 1
+	Aggr_SUM     Aggr = 2
+	Aggr_MIN     Aggr = 3
+	Aggr_MAX     Aggr = 4
+	Aggr_COUNTER Aggr = 5
+)
+
+// Enum value maps for Aggr.
+var (
+	Aggr_name = map[int32]string{
+		0: "RAW",
+		1: "COUNT",
+		2: "SUM",
+		3: "MIN",
+		4: "MAX",
+		5: "COUNTER",
+	}
+	Aggr_value = map[string]int32{
+		"RAW":     0,
+		"COUNT":   1,
+		"SUM":     2,
+		"MIN":     3,
+		"MAX":     4,
+		"COUNTER": 5,
+	}
+)
+
+func (x Aggr) Enum() *Aggr {
+	p := new(Aggr)
+	*p = x
+	return p
+}
+
+func (x Aggr) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Aggr) Descriptor() protoreflect.EnumDescriptor {
+	return file_remote_proto_thanospb_store_proto_enumTypes[1].Descriptor()
+}
+
+func (Aggr) Type() protoreflect.EnumType {
+	return &file_remote_proto_thanospb_store_proto_enumTypes[1]
+}
+
+func (x Aggr) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Aggr.Descriptor instead.
+func (Aggr) EnumDescriptor() ([]byte, []int) {
+	return file_remote_proto_thanospb_store_proto_rawDescGZIP(), []int{1}
+}
+
 type SeriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In ms.
@@ -76,13 +134,19 @@ type SeriesRequest struct {
 	MaxTime  int64           `protobuf:"varint,2,opt,name=max_time,json=maxTime,proto3" json:"max_time,omitempty"`
 	Matchers []*LabelMatcher `protobuf:"bytes,3,rep,name=matchers,proto3" json:"matchers,omitempty"`
 	// 0: no data that was downsampled.
-	MaxResolutionWindow     int64                   `protobuf:"varint,4,opt,name=max_resolution_window,json=maxResolutionWindow,proto3" json:"max_resolution_window,omitempty"`
+	MaxResolutionWindow int64 `protobuf:"varint,4,opt,name=max_resolution_window,json=maxResolutionWindow,proto3" json:"max_resolution_window,omitempty"`
+	// What downsampled data is read for.
+	Aggregates              []Aggr                  `protobuf:"varint,5,rep,packed,name=aggregates,proto3,enum=thanos.Aggr" json:"aggregates,omitempty"`
 	PartialResponseDisabled bool                    `protobuf:"varint,6,opt,name=partial_response_disabled,json=partialResponseDisabled,proto3" json:"partial_response_disabled,omitempty"`
 	PartialResponseStrategy PartialResponseStrategy `protobuf:"varint,7,opt,name=partial_response_strategy,json=partialResponseStrategy,proto3,enum=thanos.PartialResponseStrategy" json:"partial_response_strategy,omitempty"`
-	Limit                   int64                   `protobuf:"varint,15,opt,name=limit,proto3" json:"limit,omitempty"`
-	ResponseBatchSize       int64                   `protobuf:"varint,16,opt,name=response_batch_size,json=responseBatchSize,proto3" json:"response_batch_size,omitempty"`
-	unknownFields           protoimpl.UnknownFields
-	sizeCache               protoimpl.SizeCache
+	// Labels alone are asked for.
+	SkipChunks           bool       `protobuf:"varint,8,opt,name=skip_chunks,json=skipChunks,proto3" json:"skip_chunks,omitempty"`
+	ShardInfo            *ShardInfo `protobuf:"bytes,13,opt,name=shard_info,json=shardInfo,proto3" json:"shard_info,omitempty"`
+	WithoutReplicaLabels []string   `protobuf:"bytes,14,rep,name=without_replica_labels,json=withoutReplicaLabels,proto3" json:"without_replica_labels,omitempty"`
+	Limit                int64      `protobuf:"varint,15,opt,name=limit,proto3" json:"limit,omitempty"`
+	ResponseBatchSize    int64      `protobuf:"varint,16,opt,name=response_batch_size,json=responseBatchSize,proto3" json:"response_batch_size,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *SeriesRequest) Reset() {
@@ -143,6 +207,13 @@ func (x *SeriesRequest) GetMaxResolutionWindow() int64 {
 	return 0
 }
 
+func (x *SeriesRequest) GetAggregates() []Aggr {
+	if x != nil {
+		return x.Aggregates
+	}
+	return nil
+}
+
 func (x *SeriesRequest) GetPartialResponseDisabled() bool {
 	if x != nil {
 		return x.PartialResponseDisabled
@@ -155,6 +226,27 @@ func (x *SeriesRequest) GetPartialResponseStrategy() PartialResponseStrategy {
 		return x.PartialResponseStrategy
 	}
 	return PartialResponseStrategy_WARN
+}
+
+func (x *SeriesRequest) GetSkipChunks() bool {
+	if x != nil {
+		return x.SkipChunks
+	}
+	return false
+}
+
+func (x *SeriesRequest) GetShardInfo() *ShardInfo {
+	if x != nil {
+		return x.ShardInfo
+	}
+	return nil
+}
+
+func (x *SeriesRequest) GetWithoutReplicaLabels() []string {
+	if x != nil {
+		return x.WithoutReplicaLabels
+	}
+	return nil
 }
 
 func (x *SeriesRequest) GetLimit() int64 {
@@ -371,7 +463,13 @@ type AggrChunk struct {
 	MinTime int64                  `protobuf:"varint,1,opt,name=min_time,json=minTime,proto3" json:"min_time,omitempty"`
 	MaxTime int64                  `protobuf:"varint,2,opt,name=max_time,json=maxTime,proto3" json:"max_time,omitempty"`
 	// Not set for downsampled data.
-	Raw           *Chunk `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	Raw *Chunk `protobuf:"bytes,3,opt,name=raw,proto3" json:"raw,omitempty"`
+	// Of downsampled data, those that were asked for.
+	Count         *Chunk `protobuf:"bytes,4,opt,name=count,proto3" json:"count,omitempty"`
+	Sum           *Chunk `protobuf:"bytes,5,opt,name=sum,proto3" json:"sum,omitempty"`
+	Min           *Chunk `protobuf:"bytes,6,opt,name=min,proto3" json:"min,omitempty"`
+	Max           *Chunk `protobuf:"bytes,7,opt,name=max,proto3" json:"max,omitempty"`
+	Counter       *Chunk `protobuf:"bytes,8,opt,name=counter,proto3" json:"counter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +521,41 @@ func (x *AggrChunk) GetMaxTime() int64 {
 func (x *AggrChunk) GetRaw() *Chunk {
 	if x != nil {
 		return x.Raw
+	}
+	return nil
+}
+
+func (x *AggrChunk) GetCount() *Chunk {
+	if x != nil {
+		return x.Count
+	}
+	return nil
+}
+
+func (x *AggrChunk) GetSum() *Chunk {
+	if x != nil {
+		return x.Sum
+	}
+	return nil
+}
+
+func (x *AggrChunk) GetMin() *Chunk {
+	if x != nil {
+		return x.Min
+	}
+	return nil
+}
+
+func (x *AggrChunk) GetMax() *Chunk {
+	if x != nil {
+		return x.Max
+	}
+	return nil
+}
+
+func (x *AggrChunk) GetCounter() *Chunk {
+	if x != nil {
+		return x.Counter
 	}
 	return nil
 }
@@ -480,18 +613,324 @@ func (x *Chunk) GetData() []byte {
 	return nil
 }
 
+type LabelNamesRequest struct {
+	state                   protoimpl.MessageState  `protogen:"open.v1"`
+	PartialResponseDisabled bool                    `protobuf:"varint,1,opt,name=partial_response_disabled,json=partialResponseDisabled,proto3" json:"partial_response_disabled,omitempty"`
+	PartialResponseStrategy PartialResponseStrategy `protobuf:"varint,2,opt,name=partial_response_strategy,json=partialResponseStrategy,proto3,enum=thanos.PartialResponseStrategy" json:"partial_response_strategy,omitempty"`
+	// In ms.
+	Start                int64           `protobuf:"varint,3,opt,name=start,proto3" json:"start,omitempty"`
+	End                  int64           `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
+	Matchers             []*LabelMatcher `protobuf:"bytes,6,rep,name=matchers,proto3" json:"matchers,omitempty"`
+	WithoutReplicaLabels []string        `protobuf:"bytes,7,rep,name=without_replica_labels,json=withoutReplicaLabels,proto3" json:"without_replica_labels,omitempty"`
+	Limit                int64           `protobuf:"varint,8,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *LabelNamesRequest) Reset() {
+	*x = LabelNamesRequest{}
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelNamesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelNamesRequest) ProtoMessage() {}
+
+func (x *LabelNamesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelNamesRequest.ProtoReflect.Descriptor instead.
+func (*LabelNamesRequest) Descriptor() ([]byte, []int) {
+	return file_remote_proto_thanospb_store_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *LabelNamesRequest) GetPartialResponseDisabled() bool {
+	if x != nil {
+		return x.PartialResponseDisabled
+	}
+	return false
+}
+
+func (x *LabelNamesRequest) GetPartialResponseStrategy() PartialResponseStrategy {
+	if x != nil {
+		return x.PartialResponseStrategy
+	}
+	return PartialResponseStrategy_WARN
+}
+
+func (x *LabelNamesRequest) GetStart() int64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *LabelNamesRequest) GetEnd() int64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *LabelNamesRequest) GetMatchers() []*LabelMatcher {
+	if x != nil {
+		return x.Matchers
+	}
+	return nil
+}
+
+func (x *LabelNamesRequest) GetWithoutReplicaLabels() []string {
+	if x != nil {
+		return x.WithoutReplicaLabels
+	}
+	return nil
+}
+
+func (x *LabelNamesRequest) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type LabelNamesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Names         [][]byte               `protobuf:"bytes,1,rep,name=names,proto3" json:"names,omitempty"`
+	Warnings      [][]byte               `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelNamesResponse) Reset() {
+	*x = LabelNamesResponse{}
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelNamesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelNamesResponse) ProtoMessage() {}
+
+func (x *LabelNamesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelNamesResponse.ProtoReflect.Descriptor instead.
+func (*LabelNamesResponse) Descriptor() ([]byte, []int) {
+	return file_remote_proto_thanospb_store_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *LabelNamesResponse) GetNames() [][]byte {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+func (x *LabelNamesResponse) GetWarnings() [][]byte {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+type LabelValuesRequest struct {
+	state                   protoimpl.MessageState  `protogen:"open.v1"`
+	Label                   []byte                  `protobuf:"bytes,1,opt,name=label,proto3" json:"label,omitempty"`
+	PartialResponseDisabled bool                    `protobuf:"varint,2,opt,name=partial_response_disabled,json=partialResponseDisabled,proto3" json:"partial_response_disabled,omitempty"`
+	PartialResponseStrategy PartialResponseStrategy `protobuf:"varint,3,opt,name=partial_response_strategy,json=partialResponseStrategy,proto3,enum=thanos.PartialResponseStrategy" json:"partial_response_strategy,omitempty"`
+	// In ms.
+	Start                int64           `protobuf:"varint,4,opt,name=start,proto3" json:"start,omitempty"`
+	End                  int64           `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	Matchers             []*LabelMatcher `protobuf:"bytes,7,rep,name=matchers,proto3" json:"matchers,omitempty"`
+	WithoutReplicaLabels []string        `protobuf:"bytes,8,rep,name=without_replica_labels,json=withoutReplicaLabels,proto3" json:"without_replica_labels,omitempty"`
+	Limit                int64           `protobuf:"varint,9,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *LabelValuesRequest) Reset() {
+	*x = LabelValuesRequest{}
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelValuesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelValuesRequest) ProtoMessage() {}
+
+func (x *LabelValuesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelValuesRequest.ProtoReflect.Descriptor instead.
+func (*LabelValuesRequest) Descriptor() ([]byte, []int) {
+	return file_remote_proto_thanospb_store_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LabelValuesRequest) GetLabel() []byte {
+	if x != nil {
+		return x.Label
+	}
+	return nil
+}
+
+func (x *LabelValuesRequest) GetPartialResponseDisabled() bool {
+	if x != nil {
+		return x.PartialResponseDisabled
+	}
+	return false
+}
+
+func (x *LabelValuesRequest) GetPartialResponseStrategy() PartialResponseStrategy {
+	if x != nil {
+		return x.PartialResponseStrategy
+	}
+	return PartialResponseStrategy_WARN
+}
+
+func (x *LabelValuesRequest) GetStart() int64 {
+	if x != nil {
+		return x.Start
+	}
+	return 0
+}
+
+func (x *LabelValuesRequest) GetEnd() int64 {
+	if x != nil {
+		return x.End
+	}
+	return 0
+}
+
+func (x *LabelValuesRequest) GetMatchers() []*LabelMatcher {
+	if x != nil {
+		return x.Matchers
+	}
+	return nil
+}
+
+func (x *LabelValuesRequest) GetWithoutReplicaLabels() []string {
+	if x != nil {
+		return x.WithoutReplicaLabels
+	}
+	return nil
+}
+
+func (x *LabelValuesRequest) GetLimit() int64 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type LabelValuesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Values        [][]byte               `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	Warnings      [][]byte               `protobuf:"bytes,2,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelValuesResponse) Reset() {
+	*x = LabelValuesResponse{}
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelValuesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelValuesResponse) ProtoMessage() {}
+
+func (x *LabelValuesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_remote_proto_thanospb_store_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelValuesResponse.ProtoReflect.Descriptor instead.
+func (*LabelValuesResponse) Descriptor() ([]byte, []int) {
+	return file_remote_proto_thanospb_store_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LabelValuesResponse) GetValues() [][]byte {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *LabelValuesResponse) GetWarnings() [][]byte {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
 var File_remote_proto_thanospb_store_proto protoreflect.FileDescriptor
 
 const file_remote_proto_thanospb_store_proto_rawDesc = "" +
 	"\n" +
-	"!remote/proto/thanospb/store.proto\x12\x06thanos\x1a!remote/proto/thanospb/query.proto\"\x8a\x03\n" +
+	"!remote/proto/thanospb/store.proto\x12\x06thanos\x1a!remote/proto/thanospb/query.proto\"\xc1\x04\n" +
 	"\rSeriesRequest\x12\x19\n" +
 	"\bmin_time\x18\x01 \x01(\x03R\aminTime\x12\x19\n" +
 	"\bmax_time\x18\x02 \x01(\x03R\amaxTime\x120\n" +
 	"\bmatchers\x18\x03 \x03(\v2\x14.thanos.LabelMatcherR\bmatchers\x122\n" +
-	"\x15max_resolution_window\x18\x04 \x01(\x03R\x13maxResolutionWindow\x12:\n" +
+	"\x15max_resolution_window\x18\x04 \x01(\x03R\x13maxResolutionWindow\x12,\n" +
+	"\n" +
+	"aggregates\x18\x05 \x03(\x0e2\f.thanos.AggrR\n" +
+	"aggregates\x12:\n" +
 	"\x19partial_response_disabled\x18\x06 \x01(\bR\x17partialResponseDisabled\x12[\n" +
-	"\x19partial_response_strategy\x18\a \x01(\x0e2\x1f.thanos.PartialResponseStrategyR\x17partialResponseStrategy\x12\x14\n" +
+	"\x19partial_response_strategy\x18\a \x01(\x0e2\x1f.thanos.PartialResponseStrategyR\x17partialResponseStrategy\x12\x1f\n" +
+	"\vskip_chunks\x18\b \x01(\bR\n" +
+	"skipChunks\x120\n" +
+	"\n" +
+	"shard_info\x18\r \x01(\v2\x11.thanos.ShardInfoR\tshardInfo\x124\n" +
+	"\x16without_replica_labels\x18\x0e \x03(\tR\x14withoutReplicaLabels\x12\x14\n" +
 	"\x05limit\x18\x0f \x01(\x03R\x05limit\x12.\n" +
 	"\x13response_batch_size\x18\x10 \x01(\x03R\x11responseBatchSize\"\x8d\x01\n" +
 	"\x0eSeriesResponse\x12(\n" +
@@ -503,19 +942,57 @@ const file_remote_proto_thanospb_store_proto_rawDesc = "" +
 	"\x06series\x18\x01 \x03(\v2\x0e.thanos.SeriesR\x06series\"K\n" +
 	"\x06Series\x12\x16\n" +
 	"\x06labels\x18\x01 \x03(\fR\x06labels\x12)\n" +
-	"\x06chunks\x18\x02 \x03(\v2\x11.thanos.AggrChunkR\x06chunks\"b\n" +
+	"\x06chunks\x18\x02 \x03(\v2\x11.thanos.AggrChunkR\x06chunks\"\x93\x02\n" +
 	"\tAggrChunk\x12\x19\n" +
 	"\bmin_time\x18\x01 \x01(\x03R\aminTime\x12\x19\n" +
 	"\bmax_time\x18\x02 \x01(\x03R\amaxTime\x12\x1f\n" +
-	"\x03raw\x18\x03 \x01(\v2\r.thanos.ChunkR\x03raw\"/\n" +
+	"\x03raw\x18\x03 \x01(\v2\r.thanos.ChunkR\x03raw\x12#\n" +
+	"\x05count\x18\x04 \x01(\v2\r.thanos.ChunkR\x05count\x12\x1f\n" +
+	"\x03sum\x18\x05 \x01(\v2\r.thanos.ChunkR\x03sum\x12\x1f\n" +
+	"\x03min\x18\x06 \x01(\v2\r.thanos.ChunkR\x03min\x12\x1f\n" +
+	"\x03max\x18\a \x01(\v2\r.thanos.ChunkR\x03max\x12'\n" +
+	"\acounter\x18\b \x01(\v2\r.thanos.ChunkR\acounter\"/\n" +
 	"\x05Chunk\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\x05R\x04type\x12\x12\n" +
-	"\x04data\x18\x02 \x01(\fR\x04data*.\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"\xd2\x02\n" +
+	"\x11LabelNamesRequest\x12:\n" +
+	"\x19partial_response_disabled\x18\x01 \x01(\bR\x17partialResponseDisabled\x12[\n" +
+	"\x19partial_response_strategy\x18\x02 \x01(\x0e2\x1f.thanos.PartialResponseStrategyR\x17partialResponseStrategy\x12\x14\n" +
+	"\x05start\x18\x03 \x01(\x03R\x05start\x12\x10\n" +
+	"\x03end\x18\x04 \x01(\x03R\x03end\x120\n" +
+	"\bmatchers\x18\x06 \x03(\v2\x14.thanos.LabelMatcherR\bmatchers\x124\n" +
+	"\x16without_replica_labels\x18\a \x03(\tR\x14withoutReplicaLabels\x12\x14\n" +
+	"\x05limit\x18\b \x01(\x03R\x05limit\"F\n" +
+	"\x12LabelNamesResponse\x12\x14\n" +
+	"\x05names\x18\x01 \x03(\fR\x05names\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\fR\bwarnings\"\xe9\x02\n" +
+	"\x12LabelValuesRequest\x12\x14\n" +
+	"\x05label\x18\x01 \x01(\fR\x05label\x12:\n" +
+	"\x19partial_response_disabled\x18\x02 \x01(\bR\x17partialResponseDisabled\x12[\n" +
+	"\x19partial_response_strategy\x18\x03 \x01(\x0e2\x1f.thanos.PartialResponseStrategyR\x17partialResponseStrategy\x12\x14\n" +
+	"\x05start\x18\x04 \x01(\x03R\x05start\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\x03R\x03end\x120\n" +
+	"\bmatchers\x18\a \x03(\v2\x14.thanos.LabelMatcherR\bmatchers\x124\n" +
+	"\x16without_replica_labels\x18\b \x03(\tR\x14withoutReplicaLabels\x12\x14\n" +
+	"\x05limit\x18\t \x01(\x03R\x05limit\"I\n" +
+	"\x13LabelValuesResponse\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\fR\x06values\x12\x1a\n" +
+	"\bwarnings\x18\x02 \x03(\fR\bwarnings*.\n" +
 	"\x17PartialResponseStrategy\x12\b\n" +
 	"\x04WARN\x10\x00\x12\t\n" +
-	"\x05ABORT\x10\x012B\n" +
+	"\x05ABORT\x10\x01*B\n" +
+	"\x04Aggr\x12\a\n" +
+	"\x03RAW\x10\x00\x12\t\n" +
+	"\x05COUNT\x10\x01\x12\a\n" +
+	"\x03SUM\x10\x02\x12\a\n" +
+	"\x03MIN\x10\x03\x12\a\n" +
+	"\x03MAX\x10\x04\x12\v\n" +
+	"\aCOUNTER\x10\x052\xcf\x01\n" +
 	"\x05Store\x129\n" +
-	"\x06Series\x12\x15.thanos.SeriesRequest\x1a\x16.thanos.SeriesResponse0\x01B7Z5github.com/stride-promql/stride/remote/proto/thanospbb\x06proto3"
+	"\x06Series\x12\x15.thanos.SeriesRequest\x1a\x16.thanos.SeriesResponse0\x01\x12C\n" +
+	"\n" +
+	"LabelNames\x12\x19.thanos.LabelNamesRequest\x1a\x1a.thanos.LabelNamesResponse\x12F\n" +
+	"\vLabelValues\x12\x1a.thanos.LabelValuesRequest\x1a\x1b.thanos.LabelValuesResponseB7Z5github.com/stride-promql/stride/remote/proto/thanospbb\x06proto3"
 
 var (
 	file_remote_proto_thanospb_store_proto_rawDescOnce sync.Once
@@ -529,33 +1006,54 @@ func file_remote_proto_thanospb_store_proto_rawDescGZIP() []byte {
 	return file_remote_proto_thanospb_store_proto_rawDescData
 }
 
-var file_remote_proto_thanospb_store_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_remote_proto_thanospb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_remote_proto_thanospb_store_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_remote_proto_thanospb_store_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_remote_proto_thanospb_store_proto_goTypes = []any{
 	(PartialResponseStrategy)(0), // 0: thanos.PartialResponseStrategy
-	(*SeriesRequest)(nil),        // 1: thanos.SeriesRequest
-	(*SeriesResponse)(nil),       // 2: thanos.SeriesResponse
-	(*SeriesBatch)(nil),          // 3: thanos.SeriesBatch
-	(*Series)(nil),               // 4: thanos.Series
-	(*AggrChunk)(nil),            // 5: thanos.AggrChunk
-	(*Chunk)(nil),                // 6: thanos.Chunk
-	(*LabelMatcher)(nil),         // 7: thanos.LabelMatcher
+	(Aggr)(0),                    // 1: thanos.Aggr
+	(*SeriesRequest)(nil),        // 2: thanos.SeriesRequest
+	(*SeriesResponse)(nil),       // 3: thanos.SeriesResponse
+	(*SeriesBatch)(nil),          // 4: thanos.SeriesBatch
+	(*Series)(nil),               // 5: thanos.Series
+	(*AggrChunk)(nil),            // 6: thanos.AggrChunk
+	(*Chunk)(nil),                // 7: thanos.Chunk
+	(*LabelNamesRequest)(nil),    // 8: thanos.LabelNamesRequest
+	(*LabelNamesResponse)(nil),   // 9: thanos.LabelNamesResponse
+	(*LabelValuesRequest)(nil),   // 10: thanos.LabelValuesRequest
+	(*LabelValuesResponse)(nil),  // 11: thanos.LabelValuesResponse
+	(*LabelMatcher)(nil),         // 12: thanos.LabelMatcher
+	(*ShardInfo)(nil),            // 13: thanos.ShardInfo
 }
 var file_remote_proto_thanospb_store_proto_depIdxs = []int32{
-	7, // 0: thanos.SeriesRequest.matchers:type_name -> thanos.LabelMatcher
-	0, // 1: thanos.SeriesRequest.partial_response_strategy:type_name -> thanos.PartialResponseStrategy
-	4, // 2: thanos.SeriesResponse.series:type_name -> thanos.Series
-	3, // 3: thanos.SeriesResponse.batch:type_name -> thanos.SeriesBatch
-	4, // 4: thanos.SeriesBatch.series:type_name -> thanos.Series
-	5, // 5: thanos.Series.chunks:type_name -> thanos.AggrChunk
-	6, // 6: thanos.AggrChunk.raw:type_name -> thanos.Chunk
-	1, // 7: thanos.Store.Series:input_type -> thanos.SeriesRequest
-	2, // 8: thanos.Store.Series:output_type -> thanos.SeriesResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	12, // 0: thanos.SeriesRequest.matchers:type_name -> thanos.LabelMatcher
+	1,  // 1: thanos.SeriesRequest.aggregates:type_name -> thanos.Aggr
+	0,  // 2: thanos.SeriesRequest.partial_response_strategy:type_name -> thanos.PartialResponseStrategy
+	13, // 3: thanos.SeriesRequest.shard_info:type_name -> thanos.ShardInfo
+	5,  // 4: thanos.SeriesResponse.series:type_name -> thanos.Series
+	4,  // 5: thanos.SeriesResponse.batch:type_name -> thanos.SeriesBatch
+	5,  // 6: thanos.SeriesBatch.series:type_name -> thanos.Series
+	6,  // 7: thanos.Series.chunks:type_name -> thanos.AggrChunk
+	7,  // 8: thanos.AggrChunk.raw:type_name -> thanos.Chunk
+	7,  // 9: thanos.AggrChunk.count:type_name -> thanos.Chunk
+	7,  // 10: thanos.AggrChunk.sum:type_name -> thanos.Chunk
+	7,  // 11: thanos.AggrChunk.min:type_name -> thanos.Chunk
+	7,  // 12: thanos.AggrChunk.max:type_name -> thanos.Chunk
+	7,  // 13: thanos.AggrChunk.counter:type_name -> thanos.Chunk
+	0,  // 14: thanos.LabelNamesRequest.partial_response_strategy:type_name -> thanos.PartialResponseStrategy
+	12, // 15: thanos.LabelNamesRequest.matchers:type_name -> thanos.LabelMatcher
+	0,  // 16: thanos.LabelValuesRequest.partial_response_strategy:type_name -> thanos.PartialResponseStrategy
+	12, // 17: thanos.LabelValuesRequest.matchers:type_name -> thanos.LabelMatcher
+	2,  // 18: thanos.Store.Series:input_type -> thanos.SeriesRequest
+	8,  // 19: thanos.Store.LabelNames:input_type -> thanos.LabelNamesRequest
+	10, // 20: thanos.Store.LabelValues:input_type -> thanos.LabelValuesRequest
+	3,  // 21: thanos.Store.Series:output_type -> thanos.SeriesResponse
+	9,  // 22: thanos.Store.LabelNames:output_type -> thanos.LabelNamesResponse
+	11, // 23: thanos.Store.LabelValues:output_type -> thanos.LabelValuesResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_remote_proto_thanospb_store_proto_init() }
@@ -574,8 +1072,8 @@ func file_remote_proto_thanospb_store_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_remote_proto_thanospb_store_proto_rawDesc), len(file_remote_proto_thanospb_store_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      2,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -4,7 +4,7 @@
 // - protoc             (unknown)
 // source: remote/proto/thanospb/store.proto
 
-// As much of Thanos' StoreAPI as it takes to read samples. Field numbers are those of Thanos v0.42.
+// As much of Thanos' StoreAPI as it takes to read and to give samples. Field numbers are those of Thanos v0.42.
 
 package thanospb
 
@@ -21,7 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Store_Series_FullMethodName = "/thanos.Store/Series"
+	Store_Series_FullMethodName      = "/thanos.Store/Series"
+	Store_LabelNames_FullMethodName  = "/thanos.Store/LabelNames"
+	Store_LabelValues_FullMethodName = "/thanos.Store/LabelValues"
 )
 
 // StoreClient is the client API for Store service.
@@ -29,6 +31,8 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type StoreClient interface {
 	Series(ctx context.Context, in *SeriesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[SeriesResponse], error)
+	LabelNames(ctx context.Context, in *LabelNamesRequest, opts ...grpc.CallOption) (*LabelNamesResponse, error)
+	LabelValues(ctx context.Context, in *LabelValuesRequest, opts ...grpc.CallOption) (*LabelValuesResponse, error)
 }
 
 type storeClient struct {
@@ -58,11 +62,33 @@ func (c *storeClient) Series(ctx context.Context, in *SeriesRequest, opts ...grp
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Store_SeriesClient = grpc.ServerStreamingClient[SeriesResponse]
 
+func (c *storeClient) LabelNames(ctx context.Context, in *LabelNamesRequest, opts ...grpc.CallOption) (*LabelNamesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LabelNamesResponse)
+	err := c.cc.Invoke(ctx, Store_LabelNames_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *storeClient) LabelValues(ctx context.Context, in *LabelValuesRequest, opts ...grpc.CallOption) (*LabelValuesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LabelValuesResponse)
+	err := c.cc.Invoke(ctx, Store_LabelValues_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StoreServer is the server API for Store service.
 // All implementations must embed UnimplementedStoreServer
 // for forward compatibility.
 type StoreServer interface {
 	Series(*SeriesRequest, grpc.ServerStreamingServer[SeriesResponse]) error
+	LabelNames(context.Context, *LabelNamesRequest) (*LabelNamesResponse, error)
+	LabelValues(context.Context, *LabelValuesRequest) (*LabelValuesResponse, error)
 	mustEmbedUnimplementedStoreServer()
 }
 
@@ -75,6 +101,12 @@ type UnimplementedStoreServer struct{}
 
 func (UnimplementedStoreServer) Series(*SeriesRequest, grpc.ServerStreamingServer[SeriesResponse]) error {
 	return status.Error(codes.Unimplemented, "method Series not implemented")
+}
+func (UnimplementedStoreServer) LabelNames(context.Context, *LabelNamesRequest) (*LabelNamesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LabelNames not implemented")
+}
+func (UnimplementedStoreServer) LabelValues(context.Context, *LabelValuesRequest) (*LabelValuesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LabelValues not implemented")
 }
 func (UnimplementedStoreServer) mustEmbedUnimplementedStoreServer() {}
 func (UnimplementedStoreServer) testEmbeddedByValue()               {}
@@ -108,13 +140,58 @@ func _Store_Series_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Store_SeriesServer = grpc.ServerStreamingServer[SeriesResponse]
 
+func _Store_LabelNames_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LabelNamesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServer).LabelNames(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Store_LabelNames_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServer).LabelNames(ctx, req.(*LabelNamesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Store_LabelValues_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LabelValuesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServer).LabelValues(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Store_LabelValues_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServer).LabelValues(ctx, req.(*LabelValuesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Store_ServiceDesc is the grpc.ServiceDesc for Store service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Store_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "thanos.Store",
 	HandlerType: (*StoreServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "LabelNames",
+			Handler:    _Store_LabelNames_Handler,
+		},
+		{
+			MethodName: "LabelValues",
+			Handler:    _Store_LabelValues_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Series",

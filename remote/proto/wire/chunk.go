@@ -23,6 +23,18 @@ func EncodeChunk(c chunks.Meta) *stridepb.Chunk {
 	return &stridepb.Chunk{Encoding: uint32(c.Chunk.Encoding()), MinMs: c.MinTime, MaxMs: c.MaxTime, Data: c.Chunk.Bytes()}
 }
 
+// EncodeThanosChunk gives a message that shares memory with the chunk. Thanos numbers encodings from XOR = 0 on.
+func EncodeThanosChunk(c chunks.Meta) (*thanospb.AggrChunk, error) {
+	enc := c.Chunk.Encoding()
+	if enc < chunkenc.EncXOR || enc > chunkenc.EncFloatHistogram {
+		return nil, fmt.Errorf("Thanos does not know chunks of encoding %s", enc)
+	}
+	return &thanospb.AggrChunk{
+		MinTime: c.MinTime, MaxTime: c.MaxTime,
+		Raw: &thanospb.Chunk{Type: int32(enc - chunkenc.EncXOR), Data: c.Chunk.Bytes()},
+	}, nil
+}
+
 // ChunkReader reads chunks, all with the same scratch space.
 type ChunkReader struct {
 	histograms chunkdecode.Histograms

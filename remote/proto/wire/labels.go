@@ -107,6 +107,20 @@ func ReadThanosSeriesLabels(bs [][]byte, builder *labels.ScratchBuilder) (labels
 	return thanosLabels(set, builder)
 }
 
+// ThanosSeriesLabels gives labels as ReadThanosSeriesLabels reads them.
+func ThanosSeriesLabels(l labels.Labels) ([][]byte, error) {
+	var (
+		out [][]byte
+		err error
+	)
+	l.Range(func(l labels.Label) {
+		b, marshalErr := (&prompb.Label{Name: l.Name, Value: l.Value}).Marshal()
+		err = errors.Join(err, marshalErr)
+		out = append(out, b)
+	})
+	return out, err
+}
+
 // thanosLabels are labels in any order. Those without a value are as good as not there.
 func thanosLabels(set []prompb.Label, builder *labels.ScratchBuilder) (labels.Labels, error) {
 	builder.Reset()

@@ -34,19 +34,43 @@ func DecodeMatchers(in []*stridepb.Matcher) ([]*labels.Matcher, error) {
 	return out, nil
 }
 
+// thanosMatchers are the types of matchers as Thanos numbers them.
+var thanosMatchers = map[labels.MatchType]thanospb.LabelMatcher_Type{
+	labels.MatchEqual:     thanospb.LabelMatcher_EQ,
+	labels.MatchNotEqual:  thanospb.LabelMatcher_NEQ,
+	labels.MatchRegexp:    thanospb.LabelMatcher_RE,
+	labels.MatchNotRegexp: thanospb.LabelMatcher_NRE,
+}
+
 // EncodeThanosMatchers gives matchers as Thanos' StoreAPI wants them.
 func EncodeThanosMatchers(ms []*labels.Matcher) []*thanospb.LabelMatcher {
-	types := map[labels.MatchType]thanospb.LabelMatcher_Type{
-		labels.MatchEqual:     thanospb.LabelMatcher_EQ,
-		labels.MatchNotEqual:  thanospb.LabelMatcher_NEQ,
-		labels.MatchRegexp:    thanospb.LabelMatcher_RE,
-		labels.MatchNotRegexp: thanospb.LabelMatcher_NRE,
-	}
 	out := make([]*thanospb.LabelMatcher, len(ms))
 	for i, m := range ms {
-		out[i] = &thanospb.LabelMatcher{Type: types[m.Type], Name: []byte(m.Name), Value: []byte(m.Value)}
+		out[i] = &thanospb.LabelMatcher{Type: thanosMatchers[m.Type], Name: []byte(m.Name), Value: []byte(m.Value)}
 	}
 	return out
+}
+
+// DecodeThanosMatchers is the inverse of EncodeThanosMatchers, or the error of the first that is no matcher.
+func DecodeThanosMatchers(in []*thanospb.LabelMatcher) ([]*labels.Matcher, error) {
+	out := make([]*labels.Matcher, len(in))
+	for i, m := range in {
+		known := false
+		for typ, number := range thanosMatchers {
+			if number != m.Type {
+				continue
+			}
+			known = true
+			var err error
+			if out[i], err = labels.NewMatcher(typ, string(m.Name), string(m.Value)); err != nil {
+				return nil, err
+			}
+		}
+		if !known {
+			return nil, fmt.Errorf("a matcher of label %q has the unknown type %d", m.Name, m.Type)
+		}
+	}
+	return out, nil
 }
 
 // EncodeHints is the inverse of DecodeHints. Hints may be nil. Those on projections are left out: they change which labels series have.

@@ -1,0 +1,140 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/tsdb/chunks"
+)
+
+// series is one series of a node.
+type series struct {
+	labels labels.Labels
+	chunks []chunks.Meta
+}
+
+// arrange puts the chunks in order and leaves copies out, which come from nodes that ask several ones with the same data. It tells whether
+// chunks overlap then.
+func (s *series) arrange() (overlap bool) {
+	sorted := slices.IsSortedFunc(s.chunks, compareChunks)
+	if !sorted {
+		slices.SortStableFunc(s.chunks, compareChunks)
+	}
+	s.chunks = slices.CompactFunc(s.chunks, func(a, b chunks.Meta) bool {
+		return compareChunks(a, b) == 0 && a.Chunk.Encoding() == b.Chunk.Encoding() && bytes.Equal(a.Chunk.Bytes(), b.Chunk.Bytes())
+	})
+	for i := 1; i < len(s.chunks); i++ {
+		overlap = overlap || s.chunks[i].MinTime <= s.chunks[i-1].MaxTime
+	}
+	return overlap
+}
+
+func compareChunks(a, b chunks.Meta) int {
+	return cmp.Or(cmp.Compare(a.MinTime, b.MinTime), cmp.Compare(a.MaxTime, b.MaxTime))
+}
+
+// samples are those of all chunks; of samples with the same time there is one.
+func (s *series) samples() storage.Series {
+	overlap := s.arrange()
+	if len(s.chunks) == 0 {
+		return storage.NewListSeries(s.labels, nil)
+	}
+	if !overlap {
+		return &storage.SeriesEntry{Lset: s.labels, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
+			return &chained{rest: s.chunks}
+		}}
+	}
+	parts := make([]storage.Series, len(s.chunks))
+	for i, c := range s.chunks {
+		parts[i] = &storage.SeriesEntry{Lset: s.labels, SampleIteratorFn: c.Chunk.Iterator}
+	}
+	return storage.ChainedSeriesMerge(parts...)
+}
+
+var mergeChunks = storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge)
+
+// asChunks are chunks that do not overlap.
+func (s *series) asChunks() storage.ChunkSeries {
+	overlap := s.arrange()
+	if !overlap {
+		return chunkSeries(s.labels, s.chunks...)
+	}
+	parts := make([]storage.ChunkSeries, len(s.chunks))
+	for i, c := range s.chunks {
+		parts[i] = chunkSeries(s.labels, c)
+	}
+	return mergeChunks(parts...)
+}
+
+func chunkSeries(l labels.Labels, metas ...chunks.Meta) storage.ChunkSeries {
+	return &storage.ChunkSeriesEntry{Lset: l, ChunkIteratorFn: func(chunks.Iterator) chunks.Iterator {
+		return storage.NewListChunkSeriesIterator(metas...)
+	}}
+}
+
+// chained iterates over chunks that are in order and do not overlap.
+type chained struct {
+	chunkenc.Iterator // of the chunk at hand; nil before the first
+	rest              []chunks.Meta
+	typ               chunkenc.ValueType
+}
+
+// Next implements chunkenc.Iterator.
+func (c *chained) Next() chunkenc.ValueType {
+	for {
+		if c.Iterator != nil {
+			if c.typ = c.Iterator.Next(); c.typ != chunkenc.ValNone || c.Iterator.Err() != nil {
+				return c.typ
+			}
+		}
+		if len(c.rest) == 0 {
+			c.typ = chunkenc.ValNone
+			return c.typ
+		}
+		c.open()
+	}
+}
+
+// millis is a time. Its name keeps vet from taking Seek for io.Seeker's.
+type millis = int64
+
+// Seek implements chunkenc.Iterator.
+func (c *chained) Seek(t millis) chunkenc.ValueType {
+	if c.Iterator != nil {
+		if c.typ != chunkenc.ValNone && c.AtT() >= t {
+			return c.typ
+		}
+		if c.typ = c.Iterator.Seek(t); c.typ != chunkenc.ValNone || c.Iterator.Err() != nil {
+			return c.typ
+		}
+	}
+	for len(c.rest) > 0 {
+		if c.rest[0].MaxTime < t {
+			c.rest = c.rest[1:]
+			continue
+		}
+		c.open()
+		if c.typ = c.Iterator.Seek(t); c.typ != chunkenc.ValNone || c.Iterator.Err() != nil {
+			return c.typ
+		}
+	}
+	c.typ = chunkenc.ValNone
+	return c.typ
+}
+
+// Err implements chunkenc.Iterator.
+func (c *chained) Err() error {
+	if c.Iterator == nil {
+		return nil
+	}
+	return c.Iterator.Err()
+}
+
+func (c *chained) open() {
+	c.Iterator = c.rest[0].Chunk.Iterator(c.Iterator)
+	c.rest = c.rest[1:]
+}
