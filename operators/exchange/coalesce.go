@@ -115,15 +115,14 @@ func (c *Coalesce) Finish(ctx context.Context, _ int) error {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(fresh, func(a, b freshSeries) int { return labels.Compare(a.labels, b.labels) })
-	c.rows = append(c.rows, make([]coalesceRow, len(fresh))...)
-	for _, f := range fresh {
-		i := int32(c.schema.Append(f.labels, f.drop))
-		c.index[f.key] = i
-		c.rows[i] = f.row
-	}
 	for i := range c.rows {
-		c.rows[i].runs = c.runs(i)
+		c.rows[i].runs = c.runs(c.schema.Labels(i))
+	}
+	slices.SortFunc(fresh, func(a, b freshSeries) int { return labels.Compare(a.labels, b.labels) })
+	for _, f := range fresh {
+		f.row.runs = c.runs(f.labels)
+		c.index[f.key] = int32(c.schema.Append(f.labels, c.dropName(f.row)))
+		c.rows = append(c.rows, f.row)
 	}
 	if c.r.To == c.grid.Steps {
 		c.schema.SetComplete()
@@ -135,7 +134,6 @@ func (c *Coalesce) Finish(ctx context.Context, _ int) error {
 type freshSeries struct {
 	key    string
 	labels labels.Labels
-	drop   bool
 	row    coalesceRow
 }
 
@@ -175,7 +173,7 @@ func (c *Coalesce) find(ctx context.Context) ([]freshSeries, error) {
 					k = len(fresh)
 					key := string(buf)
 					at[key] = k
-					fresh = append(fresh, freshSeries{key: key, labels: l, drop: in.schema.DropName(series)})
+					fresh = append(fresh, freshSeries{key: key, labels: l})
 				}
 				fresh[k].row.members = append(fresh[k].row.members, m)
 			}
@@ -184,13 +182,22 @@ func (c *Coalesce) find(ctx context.Context) ([]freshSeries, error) {
 	return fresh, nil
 }
 
-// runs are those of a series, of which there must be some where several inputs have it.
-func (c *Coalesce) runs(series int) []Run {
+// dropName is DropName of a new series: that of its first sample in the order of steps.
+func (c *Coalesce) dropName(row coalesceRow) bool {
+	drop := func(m coalesceMember) bool { return c.inputs[m.input].schema.DropName(int(m.series)) }
+	if !slices.ContainsFunc(row.members, func(m coalesceMember) bool { return drop(m) != drop(row.members[0]) }) {
+		return drop(row.members[0])
+	}
+	d := deduplication{src: c.sources(row)}
+	return drop(row.members[max(0, d.first(row.runs, c.r.From))])
+}
+
+// runs are those of a series.
+func (c *Coalesce) runs(series labels.Labels) []Run {
 	if c.rank == nil {
 		return nil
 	}
-	set := c.schema.Labels(series)
-	b := labels.NewBuilder(set)
+	b := labels.NewBuilder(series)
 	b.Keep(c.partition...)
 	return c.rank(b.Labels())
 }
@@ -209,11 +216,17 @@ func (c *Coalesce) Read(w *operators.Worker, m int) (*operators.Batch, error) {
 	b := w.Batch(first, len(rows), c.r.From, c.r.Len())
 	b.Morsel = m
 	for i, row := range rows {
-		d := deduplication{dst: b, row: i}
-		for _, member := range row.members {
-			d.src = append(d.src, source{member.input, c.inputs[member.input].table.Column(int(member.series))})
-		}
+		d := deduplication{dst: b, row: i, src: c.sources(row)}
 		d.run(row.runs)
 	}
 	return b, nil
+}
+
+// sources are the columns of a series' members.
+func (c *Coalesce) sources(row coalesceRow) []source {
+	out := make([]source, len(row.members))
+	for i, m := range row.members {
+		out[i] = source{m.input, c.inputs[m.input].table.Column(int(m.series))}
+	}
+	return out
 }

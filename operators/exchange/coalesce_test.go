@@ -101,6 +101,31 @@ func TestCoalesceKeepsDuplicates(t *testing.T) {
 	require.Len(t, got.Series, 2)
 }
 
+// DropName is that of the first sample that counts, whichever input it comes from.
+func TestCoalesceSettlesDropNameBySteps(t *testing.T) {
+	l := labels.FromStrings("a", "b")
+	named, dropped := operatortest.NewSeries(l, 70), operatortest.NewSeries(l, 70)
+	dropped.DropName = true
+	for step := range 70 {
+		named.Samples[step], dropped.Samples[step] = operatortest.Float(1), operatortest.Float(2)
+	}
+	named.Samples[0] = operatortest.Sample{}
+	ranked := func(labels.Labels) []Run {
+		return []Run{{From: 0, To: 66, Inputs: nil}, {From: 66, To: 70, Inputs: []int{0, 1}}}
+	}
+	for _, c := range []struct {
+		rank Ranking
+		want bool
+	}{{nil, true}, {ranked, false}} {
+		got := operatortest.Run(t, func(q *operators.Query, in []*operators.Schema) operators.Operator {
+			return NewCoalesce(q, in, nil, c.rank, operatortest.Grid(70))
+		}, operatortest.Options{Steps: 70, OneRange: true}, operatortest.Input{Series: []operatortest.Series{named}}, operatortest.Input{Series: []operatortest.Series{dropped}})
+		require.NoError(t, got.Err)
+		require.Len(t, got.Series, 1)
+		require.Equal(t, c.want, got.Series[0].DropName)
+	}
+}
+
 func TestSection(t *testing.T) {
 	for seed := range operatortest.Rounds(100) {
 		rnd := rand.New(rand.NewSource(int64(seed)))

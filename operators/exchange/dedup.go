@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"math/bits"
+	"slices"
 
 	"github.com/stride-promql/stride/internal/bitmap"
 	"github.com/stride-promql/stride/operators"
@@ -52,6 +53,28 @@ func (d *deduplication) run(runs []Run) {
 			}
 		}
 	}
+}
+
+// first is the source of the first sample that counts, in the order of steps, -1 without one. from is the columns' first step.
+func (d *deduplication) first(runs []Run, from int) int {
+	for step := range d.src[0].column.Len() {
+		if runs == nil {
+			if i := slices.IndexFunc(d.src, func(s source) bool { return s.column.Has(step) }); i >= 0 {
+				return i
+			}
+			continue
+		}
+		at := slices.IndexFunc(runs, func(r Run) bool { return r.From <= from+step && from+step < r.To })
+		if at < 0 {
+			continue
+		}
+		for _, input := range runs[at].Inputs {
+			if i := slices.IndexFunc(d.src, func(s source) bool { return s.input == input && s.column.Has(step) }); i >= 0 {
+				return i
+			}
+		}
+	}
+	return -1
 }
 
 // take copies the samples at [lo, hi) at which there is none yet.
