@@ -3,6 +3,8 @@ package logicalplan
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -14,6 +16,11 @@ import (
 var nodeVersions = map[string]int{
 	"number": 1, "string": 1, "selector": 1, "range": 1, "subquery": 1, "call": 1, "aggregate": 1, "binary": 1, "unary": 1,
 	"step-invariant": 1, "parts": 1,
+}
+
+// newestNodeVersion is the version that it takes to read any plan.
+func newestNodeVersion() int {
+	return slices.Max(slices.Collect(maps.Values(nodeVersions)))
 }
 
 // wireNode is a node of any type; most fields are of some types only.

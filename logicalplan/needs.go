@@ -65,6 +65,16 @@ func (a need) at(t int64) (lo, hi int64) {
 	return plus(t, a.lo), plus(t, a.hi)
 }
 
+// latest is the last time that any step needs.
+func latest(needs []need, times Times) int64 {
+	last := int64(math.MinInt64)
+	for _, n := range needs {
+		_, hi := n.at(times.Start + int64(times.steps()-1)*times.Interval)
+		last = max(last, hi)
+	}
+	return last
+}
+
 // plus is a + b, without overflow.
 func plus(a, b int64) int64 {
 	switch {

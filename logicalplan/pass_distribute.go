@@ -2,11 +2,9 @@ package logicalplan
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/util/annotations"
 
@@ -61,9 +59,6 @@ func (o DistributedExecutionOptimizer) WithEngines(engines []remote.RemoteEngine
 // Name is "distribute".
 func (*DistributedExecutionOptimizer) Name() string { return "distribute" }
 
-// ErrNoEngines is the warning of a distributed query for which there is no engine at all.
-var ErrNoEngines = fmt.Errorf("%w: no remote engine is known: the query was evaluated over local data alone", annotations.PromQLWarning)
-
 // Optimize distributes.
 func (o *DistributedExecutionOptimizer) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 	if selectors(p.Root) == 0 || distributed(p.Root) {
@@ -80,7 +75,7 @@ func (o *DistributedExecutionOptimizer) Optimize(p *Plan) (*Plan, annotations.An
 	}
 	d := newDistributor(t.of(engines), p.Lookback, o.Conditions)
 	p.Root = d.replace(p.Root, p.Times, false)
-	return p, nil
+	return p, d.notes
 }
 
 // distributed tells plans that have been through the pass.
@@ -102,10 +97,13 @@ type distributor struct {
 	topology *topology
 	lookback int64
 	limits   textLimits
+	notes    annotations.Annotations
 }
 
 func newDistributor(t *topology, lookback int64, c Conditions) *distributor {
-	return &distributor{classifier: newClassifier(t, c.Unsplit), topology: t, lookback: lookback, limits: limitsOf(t, lookback, c)}
+	return &distributor{
+		classifier: newClassifier(t, c.Unsplit), topology: t, lookback: lookback, limits: limitsOf(t, lookback, c), notes: t.notAsked(),
+	}
 }
 
 // replace gives what stands for n, which is evaluated at the given times. inParam says that it is in the parameter of an aggregation.
@@ -120,16 +118,18 @@ func (d *distributor) replace(n Node, at Times, inParam bool) Node {
 			break // the part below it is evaluated at one step
 		}
 		if sent && n.Type() == parser.ValueTypeVector {
-			return d.ordered(n, d.union(n, n, at, false))
+			return d.ordered(n, d.union(united{fragment: n, of: n}, at))
 		}
 	case split:
 		if sent {
-			return d.split(n.(*Aggregate), at)
+			if s := d.split(n.(*Aggregate), at); s != nil {
+				return s
+			}
 		}
 	case free:
 		return n
 	}
-	if c, ok := n.(*Call); ok && d.limits.allow(n, at) && c.Of == nil && (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && d.class(c.Args[0]) == asIs && !inParam {
+	if c, ok := n.(*Call); ok && d.absents(c) && d.limits.allow(n, at) && !inParam {
 		return d.absent(c, at)
 	}
 	a, aggregate := n.(*Aggregate)
@@ -179,12 +179,9 @@ func hasAt(n Node) bool {
 }
 
 // ordered puts what orders the result of an instant query on top of engines' results, which come in the order of labels.
-func (d *distributor) ordered(n, union Node) Node {
+func (d *distributor) ordered(n Node, union *Dedup) Node {
 	a, ok := n.(*Aggregate)
-	if !ok || a.Op != parser.TOPK && a.Op != parser.BOTTOMK {
-		return union
-	}
-	if dedup, ok := union.(*Dedup); !ok || len(dedup.Inputs) == 0 {
+	if !ok || a.Op != parser.TOPK && a.Op != parser.BOTTOMK || len(union.Inputs) == 0 {
 		return union
 	}
 	again := *a
@@ -192,19 +189,17 @@ func (d *distributor) ordered(n, union Node) Node {
 	return &again
 }
 
-// split evaluates an aggregation by partition at the engines and the rest here.
+// split evaluates an aggregation by partition at the engines and the rest here. It gives nil if that cannot be done.
 func (d *distributor) split(a *Aggregate, at Times) Node {
-	part := *a
-	part.Grouping = d.keeping(a)
+	grouped := *a
+	grouped.Grouping = d.keeping(a)
+	p := united{fragment: &grouped, of: a.Expr, unmixed: a.Op == parser.SUM, apart: d.ambiguous}
 	root := *a
+	combined := false
 	switch a.Op {
 	case parser.AVG, parser.STDDEV, parser.STDVAR:
-		parts := &Parts{Op: a.Op, Expr: a.Expr, Grouping: part.Grouping, Without: a.Without, PosRange: a.PosRange}
-		union := d.union(parts, a.Expr, at, true)
-		if isEmpty(union) {
-			return union
-		}
-		return &Combine{Op: a.Op, Expr: union, Grouping: a.Grouping, Without: a.Without, PosRange: a.PosRange}
+		p.fragment = &Parts{Op: a.Op, Expr: a.Expr, Grouping: grouped.Grouping, Without: a.Without, PosRange: a.PosRange}
+		p.unmixed, combined = true, true
 	case parser.COUNT:
 		root.Op = parser.SUM
 	case parser.COUNT_VALUES:
@@ -212,32 +207,43 @@ func (d *distributor) split(a *Aggregate, at Times) Node {
 		if !a.Without {
 			root.Grouping = sortedUnion(a.Grouping, []string{a.Param.(*StringLiteral).Val})
 		}
+	case parser.TOPK, parser.BOTTOMK, parser.LIMITK:
+		p.apart = false // the parts are series, not parts of one
 	}
-	union := d.union(&part, a.Expr, at, a.Op == parser.SUM)
-	if isEmpty(union) {
+	union := d.union(p, at)
+	switch {
+	case union == nil:
+		return nil
+	case len(union.Inputs) == 0:
 		return union
+	}
+	if a.Without && p.apart {
+		root.Grouping = sortedUnion(root.Grouping, []string{SourceLabel})
+	}
+	if combined {
+		return &Combine{Op: a.Op, Expr: union, Grouping: root.Grouping, Without: a.Without, PosRange: a.PosRange}
 	}
 	root.Expr = union
 	return &root
 }
 
-func isEmpty(n Node) bool {
-	u, ok := n.(*Dedup)
-	return ok && len(u.Inputs) == 0
-}
-
 // keeping is the grouping of an aggregation with the partition labels kept apart.
 func (d *distributor) keeping(a *Aggregate) []string {
 	if !a.Without {
-		return sortedUnion(a.Grouping, d.topology.partition)
+		return sortedUnion(a.Grouping, d.partition)
 	}
-	return slices.DeleteFunc(slices.Clone(a.Grouping), func(n string) bool { return slices.Contains(d.topology.partition, n) })
+	return slices.DeleteFunc(slices.Clone(a.Grouping), func(n string) bool { return slices.Contains(d.partition, n) })
 }
 
 func sortedUnion(a, b []string) []string {
 	out := slices.Concat(a, b)
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// absents tells calls that absent can look for.
+func (d *distributor) absents(c *Call) bool {
+	return (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && c.Of == nil && !d.entangled && d.class(c.Args[0]) == asIs
 }
 
 // absent looks for any sample of any partition: absent of the groups that have one. (last_over_time keeps names apart, so that no
@@ -248,82 +254,10 @@ func (d *distributor) absent(c *Call, at Times) Node {
 	if c.Func.Name == "absent_over_time" {
 		in = &Call{Func: parser.Functions["last_over_time"], Args: []Node{arg}, PosRange: c.PosRange}
 	}
-	group := &Aggregate{Op: parser.GROUP, Expr: in, Grouping: d.topology.partition, PosRange: c.PosRange}
+	group := &Aggregate{Op: parser.GROUP, Expr: in, Grouping: d.partition, PosRange: c.PosRange}
 	out := *c
-	out.Args, out.Of = []Node{d.union(group, group, at, false)}, arg
+	out.Args, out.Of = []Node{d.union(united{fragment: group, of: group}, at)}, arg
 	return &out
-}
-
-// union is a fragment, which stands for a part of the query, evaluated by all engines whose data may matter. With unmixed,
-// see Remote.
-func (d *distributor) union(fragment, of Node, at Times, unmixed bool) Node {
-	var selected [][]*labels.Matcher
-	Walk(fragment, func(n Node) bool {
-		if v, ok := n.(*VectorSelector); ok {
-			selected = append(selected, v.Matchers)
-		}
-		return true
-	})
-	needs := needs(fragment, d.lookback)
-	t := d.topology
-	matches := make([]bool, len(t.engines))
-	for i := range t.engines {
-		matches[i] = slices.ContainsFunc(selected, t.values[i].mayMatch)
-	}
-	ranking := &patternRanking{topology: t, runs: make([][]Run, len(t.patterns))}
-	asked := make([]StepRange, len(t.engines))
-	local := StepRange{}
-	open := make([][]StepRange, len(t.patterns)) // steps that no engine covers
-	for i := range t.patterns {
-		p := &t.patterns[i]
-		if !slices.ContainsFunc(p.members, func(m member) bool { return matches[m.engine] }) || !p.mayMatch(selected) {
-			continue
-		}
-		runs, uncovered := p.ranks(needs, at, func(e int) string { return t.engines[e].Name() })
-		ranking.runs[i], open[i] = runs, uncovered
-		for _, r := range runs {
-			for _, m := range r.Inputs {
-				asked[p.members[m].engine] = asked[p.members[m].engine].hull(r.StepRange)
-			}
-		}
-		for _, r := range uncovered {
-			local = local.hull(r)
-		}
-	}
-	out := &Dedup{Partition: t.partition, Ranking: ranking, Of: of}
-	query := newRemoteQuery(fragment, at)
-	input := make([]int, len(t.engines))
-	for i, e := range t.engines {
-		if asked[i].From >= asked[i].To {
-			continue
-		}
-		input[i] = len(out.Inputs)
-		out.Inputs = append(out.Inputs, &Remote{Engine: e, Query: query, Times: at, Steps: asked[i], Unmixed: unmixed})
-	}
-	if local.From < local.To {
-		out.Inputs = append(out.Inputs, &Section{Expr: fragment, Steps: local})
-	}
-	// From members of patterns to inputs.
-	for i, runs := range ranking.runs {
-		for k := range runs {
-			r := &runs[k]
-			for j, m := range r.Inputs {
-				r.Inputs[j] = input[t.patterns[i].members[m].engine]
-			}
-			if slices.ContainsFunc(open[i], func(o StepRange) bool { return o.From <= r.From && r.From < o.To }) {
-				r.Inputs = []int{len(out.Inputs) - 1}
-			}
-		}
-	}
-	return out
-}
-
-// hull is the least range with both.
-func (r StepRange) hull(o StepRange) StepRange {
-	if r.From >= r.To {
-		return o
-	}
-	return StepRange{min(r.From, o.From), max(r.To, o.To)}
 }
 
 // ErrMixed is the error of a distributed query in which floats and histograms met in a group of one engine, so that a sum or

@@ -30,11 +30,16 @@ type classifier struct {
 	level     int  // that all engines understand
 	sameHash  bool // all engines hash labels as this one does
 	unsplit   bool
-	known     map[Node]class
+	// ambiguous and entangled are those of the index: labels do not tell some data sets apart.
+	ambiguous, entangled bool
+	known                map[Node]class
 }
 
 func newClassifier(t *topology, unsplit bool) classifier {
-	c := classifier{partition: t.partition, level: ownLevel, sameHash: true, unsplit: unsplit, known: map[Node]class{}}
+	c := classifier{
+		partition: t.partition, level: ownLevel, sameHash: true, unsplit: unsplit,
+		ambiguous: t.ambiguous, entangled: t.entangled, known: map[Node]class{},
+	}
 	for _, e := range t.engines {
 		caps := e.Capabilities()
 		c.level = min(c.level, remote.Level(caps.LanguageLevel))
@@ -104,12 +109,25 @@ func (c *classifier) call(n *Call) class {
 	case name == "absent", name == "absent_over_time", name == "scalar", name == "vector", strings.HasPrefix(name, "sort"):
 		return stays
 	case name == "label_replace", name == "label_join":
-		dst, ok := n.Args[1].(*StringLiteral)
-		if !ok || slices.Contains(c.partition, dst.Val) {
+		if !c.mayWrite(n.Args[1]) {
 			return stays
+		}
+	case name == "histogram_quantiles":
+		if c.ambiguous || !c.mayWrite(n.Args[1]) {
+			return stays
+		}
+	case name == "histogram_quantile", name == "histogram_fraction":
+		if c.ambiguous {
+			return stays // it puts series together
 		}
 	}
 	return of
+}
+
+// mayWrite tells whether the label that a function writes leaves alone what says where a series comes from.
+func (c *classifier) mayWrite(label Node) bool {
+	l, ok := label.(*StringLiteral)
+	return ok && !slices.Contains(c.partition, l.Val)
 }
 
 func (c *classifier) aggregate(n *Aggregate) class {
@@ -129,7 +147,9 @@ func (c *classifier) aggregate(n *Aggregate) class {
 		return stays
 	case n.Op == parser.COUNT_VALUES && !c.valueLabel(n):
 		return stays
-	case c.keeps(n.Grouping, n.Without):
+	case c.entangled:
+		return stays
+	case !c.ambiguous && c.keeps(n.Grouping, n.Without):
 		return asIs
 	}
 	switch n.Op {
@@ -173,6 +193,8 @@ func (c *classifier) binary(n *Binary) class {
 		return stays
 	case l != asIs || r != asIs:
 		return stays // also vector(0): each engine would have one
+	case c.ambiguous:
+		return stays // a match may be in another data set
 	}
 	m := n.Matching
 	for _, p := range c.partition {

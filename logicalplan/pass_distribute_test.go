@@ -112,6 +112,8 @@ func TestDistributionRules(t *testing.T) {
 		{`foo offset 1h`, `R(foo offset 1h)`},
 		{`timestamp(foo)`, `R(timestamp(foo))`},
 		{`histogram_quantile(0.9, foo)`, `R(histogram_quantile(0.9, foo))`},
+		{`histogram_quantiles(foo, "q", 0.5, 0.9)`, `R(histogram_quantiles(foo, "q", 0.5, 0.9))`},
+		{`histogram_quantiles(foo, "cluster", 0.5, 0.9)`, `histogram_quantiles(R(foo), "cluster", 0.5, 0.9)`},
 		{`histogram_quantile(0.9, sum by (le) (rate(foo[5m])))`, `histogram_quantile(0.9, sum by (le) (R(sum by (cluster, le) (rate(foo[5m])))))`},
 		{`label_replace(foo, "x", "$1", "y", "(.*)")`, `R(label_replace(foo, "x", "$1", "y", "(.*)"))`},
 		{`label_replace(foo, "cluster", "c", "", "")`, `label_replace(R(foo), "cluster", "c", "", "")`},
@@ -172,6 +174,7 @@ func TestDistributionRules(t *testing.T) {
 
 		// Subqueries.
 		{`max_over_time(rate(foo[5m])[1h:1m])`, `R(max_over_time(rate(foo[5m])[1h:1m]))`},
+		{`max_over_time(foo[1h:])`, `R(max_over_time(foo[1h:4s600ms]))`}, // an engine elsewhere may have another default
 		{`max_over_time(sum(rate(foo[5m]))[1h:1m])`, `max_over_time(sum(R(sum by (cluster) (rate(foo[5m]))))[1h:1m])`},
 
 		// Nothing to distribute.

@@ -71,7 +71,7 @@ func (o *Passthrough) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 		return p, nil
 	}
 	p.Root = &Remote{Engine: t.engines[only], Query: newRemoteQuery(p.Root, p.Times), Times: p.Times, Steps: p.all()}
-	return p, nil
+	return p, t.notAsked()
 }
 
 // anyOf tells whether any selector of n may select series of the engine.

@@ -1,10 +1,10 @@
 package logicalplan
 
 import (
+	"cmp"
 	"math"
 	"slices"
-
-	"github.com/prometheus/prometheus/model/labels"
+	"strings"
 
 	"github.com/stride-promql/stride/remote"
 )
@@ -59,15 +59,8 @@ func (p *pattern) ranks(needs []need, times Times, name func(engine int) string)
 				return -1
 			case x != y:
 				return 1
-			case ma.intervals.End() != mb.intervals.End() && ma.intervals.End() > mb.intervals.End():
-				return -1
-			case ma.intervals.End() != mb.intervals.End():
-				return 1
-			case name(ma.engine) < name(mb.engine):
-				return -1
-			default:
-				return 1
 			}
+			return cmp.Or(cmp.Compare(mb.intervals.End(), ma.intervals.End()), strings.Compare(name(ma.engine), name(mb.engine)))
 		})
 		if data && len(order) == 0 {
 			uncovered = append(uncovered, r)
@@ -160,19 +153,4 @@ func (r StepRange) without(ranges []StepRange) []StepRange {
 
 func among(ranges []StepRange, step int) bool {
 	return slices.ContainsFunc(ranges, func(r StepRange) bool { return r.From <= step && step < r.To })
-}
-
-// patternRanking is the Ranking of a topology's patterns.
-type patternRanking struct {
-	topology *topology
-	runs     [][]Run // by pattern
-}
-
-// Runs implements Ranking.
-func (r *patternRanking) Runs(set labels.Labels) []Run {
-	p, ok := r.topology.patternOf[string(set.BytesWithLabels(nil, r.topology.partition...))]
-	if !ok {
-		return nil
-	}
-	return r.runs[p]
 }

@@ -42,7 +42,7 @@ type RemoteQuery struct {
 }
 
 func newRemoteQuery(n Node, at Times) *RemoteQuery {
-	q := &RemoteQuery{Text: Text(n), typ: n.Type(), pos: n.Pos()}
+	q := &RemoteQuery{Text: textElsewhere(n), typ: n.Type(), pos: n.Pos()}
 	if at.Start == at.End && at.Start%1000 != 0 {
 		q.Pinned = pinnedText(n, at.Start)
 	}

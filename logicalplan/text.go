@@ -30,6 +30,15 @@ func Text(n Node) string {
 type textWriter struct {
 	strings.Builder
 	pin *int64 // an `@` for selectors and subqueries that have none, ms
+	// steps writes the default interval of subqueries out, for engines that have another one.
+	steps bool
+}
+
+// textElsewhere is n as text that means the same at engines with other settings.
+func textElsewhere(n Node) string {
+	w := textWriter{steps: true}
+	w.node(n)
+	return w.String()
 }
 
 func (w *textWriter) node(n Node) {
@@ -52,6 +61,9 @@ func (w *textWriter) node(n Node) {
 		w.pin = pin
 		pinned := *n
 		pinned.Timestamp = w.at(n.Timestamp)
+		if w.steps && n.Step == 0 {
+			pinned.Step = time.Duration(n.Times.Interval) * time.Millisecond
+		}
 		w.WriteString(subquerySuffix(&pinned))
 	case *Call:
 		w.WriteString(n.Func.Name)

@@ -5,7 +5,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// textLimits are what engines cannot do that evaluate text (PromQL) and no plans.
+// textLimits are what engines cannot do that evaluate text (PromQL) and no plans, or no plans that have the newest nodes.
 type textLimits struct {
 	wholeSeconds bool // some engine knows times in whole seconds only
 	lookback     bool // but the lookback is none
@@ -15,11 +15,12 @@ type textLimits struct {
 
 func limitsOf(t *topology, lookback int64, c Conditions) textLimits {
 	var l textLimits
+	newest := newestNodeVersion()
 	for _, e := range t.engines {
 		caps := e.Capabilities()
 		l.wholeSeconds = l.wholeSeconds || caps.WholeSeconds
-		l.delayed = l.delayed || c.DelayedNames && caps.PlanVersion == 0
-		l.starts = l.starts || c.StartTimestamps && caps.PlanVersion == 0
+		l.delayed = l.delayed || c.DelayedNames && caps.PlanVersion < newest
+		l.starts = l.starts || c.StartTimestamps && caps.PlanVersion < newest
 	}
 	l.lookback = l.wholeSeconds && lookback%1000 != 0
 	return l
@@ -64,7 +65,7 @@ func calls(n Node, functions map[string]bool) bool {
 // pinnedText is n as text that means at any time what n does at one: selectors and subqueries that are not inside of another
 // subquery have an `@`. It holds unless n calls one of timeFunctions.
 func pinnedText(n Node, at int64) string {
-	w := textWriter{pin: &at}
+	w := textWriter{pin: &at, steps: true}
 	w.node(n)
 	return w.String()
 }

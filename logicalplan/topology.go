@@ -1,30 +1,46 @@
 package logicalplan
 
 import (
+	"cmp"
+	"encoding/binary"
 	"slices"
 	"strings"
-	"sync"
-	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/stride-promql/stride/remote"
 )
 
-// topology is what planning needs to know of a set of engines: which partition label sets are held by whom. It is made
-// once for each change of membership or coverage, not for each query, because there may be a million label sets.
+// topology is a query's engines and what is known of their data.
 type topology struct {
-	engines   []remote.RemoteEngine // sorted by name
-	partition []string              // sorted names of partition labels, of all engines
-	values    []labelValues         // by engine
+	engines []remote.RemoteEngine // sorted by name
+	*index
+}
+
+// index is what planning needs to know of the data of a list of engines: which partition label sets are held by whom. It is made once
+// for each change of coverage, not for each query, because there may be a million label sets. Engines are numbers here, so that it
+// outlives the ones that it was made for.
+type index struct {
+	announced []announcement
+	partition []string      // sorted names of partition labels, of all engines
+	values    []labelValues // by engine
 	patterns  []pattern
-	patternOf map[string]int // bytes of a partition label set -> index in patterns
+	shapes    []shape // those with the most labels first
+	sources   []int   // by engine; see relate
+	// ambiguous and entangled say that labels do not tell some data sets apart; see relate.
+	ambiguous, entangled bool
+}
+
+// announcement is what an engine says of its data.
+type announcement struct {
+	labels   []string
+	coverage []remote.Coverage
 }
 
 // pattern is what the partition label sets have in common that the same engines hold at the same times.
 type pattern struct {
 	members []member
-	sets    []labels.Labels // some of the sets: as many as are worth looking at
+	sets    []labels.Labels // some of the external label sets: as many as are worth looking at
 }
 
 // member is an engine and when it has data of a partition label set.
@@ -33,138 +49,129 @@ type member struct {
 	intervals remote.Intervals
 }
 
-// labelValues are the values that the external label sets of one engine have of each label.
-type labelValues struct {
-	any    bool                           // the engine announces some label set
-	values map[string]map[string]struct{} // by name
-	sets   map[string]int                 // number of sets that have the label, by name
-	count  int
+// shape is which of the partition labels a partition label set has. The series of such a set may have the others among their own labels.
+type shape struct {
+	names     []string       // sorted
+	patternOf map[string]int // bytes of a partition label set -> index in patterns
+}
+
+// partitionSet is a partition label set while an index is being made.
+type partitionSet struct {
+	pattern
+	labels labels.Labels
+	key    string
+	is     int // index of its pattern
 }
 
 // maxPatternSets is how many label sets of a pattern are kept to see whether selectors match any.
 const maxPatternSets = 256
 
-func newTopology(engines []remote.RemoteEngine) *topology {
-	t := &topology{engines: slices.Clone(engines), patternOf: map[string]int{}}
-	slices.SortStableFunc(t.engines, func(a, b remote.RemoteEngine) int { return strings.Compare(a.Name(), b.Name()) })
-	names := map[string]struct{}{}
-	for _, e := range t.engines {
-		for _, n := range e.Labels() {
-			names[n] = struct{}{}
-		}
+// newIndex makes the index of what engines announced. It takes what stayed the same from the one before, which may be nil.
+func newIndex(announced []announcement, before *index) *index {
+	x := &index{announced: announced}
+	for _, a := range announced {
+		x.partition = sortedUnion(x.partition, a.labels)
+		x.values = append(x.values, before.valuesOf(a.coverage))
 	}
-	for n := range names {
-		t.partition = append(t.partition, n)
-	}
-	slices.Sort(t.partition)
+	byShape := x.collect()
+	x.classify(byShape)
+	x.relate(byShape)
+	slices.SortStableFunc(x.shapes, func(a, b shape) int {
+		return cmp.Or(cmp.Compare(len(b.names), len(a.names)), slices.Compare(a.names, b.names))
+	})
+	return x
+}
 
-	bySet := map[string]*pattern{}
-	var order []string
-	var buf []byte
-	for i, e := range t.engines {
-		lv := labelValues{values: map[string]map[string]struct{}{}, sets: map[string]int{}}
-		for _, c := range e.Coverage() {
+// collect finds the partition label sets of each shape, and who holds them.
+func (x *index) collect() [][]*partitionSet {
+	var (
+		byShape [][]*partitionSet
+		known   []map[string]*partitionSet // by shape
+		shapeOf = map[string]int{}         // by whether it has each of the labels
+		has     = make([]byte, len(x.partition))
+		buf     []byte
+	)
+	for engine, a := range x.announced {
+		for _, c := range a.coverage {
 			if len(c.Intervals) == 0 {
 				continue
 			}
-			lv.add(c.Labels)
-			buf = c.Labels.BytesWithLabels(buf, t.partition...)
-			p, ok := bySet[string(buf)]
+			for i, name := range x.partition {
+				has[i] = 0
+				if c.Labels.Get(name) != "" {
+					has[i] = 1
+				}
+			}
+			at, ok := shapeOf[string(has)]
 			if !ok {
-				p = &pattern{sets: []labels.Labels{c.Labels}}
-				bySet[string(buf)] = p
-				order = append(order, string(buf))
+				at = len(x.shapes)
+				shapeOf[string(has)] = at
+				s := shape{patternOf: map[string]int{}}
+				for i, name := range x.partition {
+					if has[i] == 1 {
+						s.names = append(s.names, name)
+					}
+				}
+				x.shapes, byShape, known = append(x.shapes, s), append(byShape, nil), append(known, map[string]*partitionSet{})
 			}
-			if n := len(p.members); n > 0 && p.members[n-1].engine == i {
-				p.members[n-1].intervals = p.members[n-1].intervals.Union(c.Intervals)
-			} else {
-				p.members = append(p.members, member{i, c.Intervals})
+			buf = c.Labels.BytesWithLabels(buf, x.shapes[at].names...)
+			p, ok := known[at][string(buf)]
+			if !ok {
+				p = &partitionSet{key: string(buf), labels: c.Labels}
+				known[at][p.key] = p
+				byShape[at] = append(byShape[at], p)
 			}
+			p.add(engine, c)
 		}
-		t.values = append(t.values, lv)
 	}
+	return byShape
+}
+
+// add notes that an engine has data.
+func (p *pattern) add(engine int, c remote.Coverage) {
+	if n := len(p.members); n > 0 && p.members[n-1].engine == engine {
+		p.members[n-1].intervals = p.members[n-1].intervals.Union(c.Intervals)
+	} else {
+		p.members = append(p.members, member{engine, c.Intervals})
+	}
+	if len(p.sets) <= maxPatternSets && !slices.ContainsFunc(p.sets, func(l labels.Labels) bool { return labels.Equal(l, c.Labels) }) {
+		p.sets = append(p.sets, c.Labels)
+	}
+}
+
+// classify makes one pattern of all sets that have the same members.
+func (x *index) classify(byShape [][]*partitionSet) {
 	known := map[string]int{}
-	for _, set := range order {
-		p := bySet[set]
-		key := p.key()
-		at, ok := known[key]
-		if !ok {
-			at = len(t.patterns)
-			known[key] = at
-			t.patterns = append(t.patterns, pattern{members: p.members})
-		}
-		t.patternOf[set] = at
-		if q := &t.patterns[at]; len(q.sets) <= maxPatternSets {
-			q.sets = append(q.sets, p.sets...)
+	var buf []byte
+	for i, sets := range byShape {
+		for _, p := range sets {
+			buf = p.appendKey(buf[:0])
+			at, ok := known[string(buf)]
+			if !ok {
+				at = len(x.patterns)
+				known[string(buf)] = at
+				x.patterns = append(x.patterns, pattern{members: p.members})
+			}
+			p.is = at
+			x.shapes[i].patternOf[p.key] = at
+			if q := &x.patterns[at]; len(q.sets) <= maxPatternSets {
+				q.sets = append(q.sets, p.sets...)
+			}
 		}
 	}
-	return t
 }
 
-// key is equal for patterns with the same members.
-func (p *pattern) key() string {
-	var b strings.Builder
-	put := func(v int64) { b.Write((*[8]byte)(unsafe.Pointer(&v))[:]) }
+// appendKey appends bytes that are equal for patterns with the same members.
+func (p *pattern) appendKey(b []byte) []byte {
 	for _, m := range p.members {
-		put(int64(m.engine))
-		put(int64(len(m.intervals)))
+		b = binary.AppendUvarint(b, uint64(m.engine))
+		b = binary.AppendUvarint(b, uint64(len(m.intervals)))
 		for _, i := range m.intervals {
-			put(i.Start)
-			put(i.End)
+			b = binary.AppendVarint(b, i.Start)
+			b = binary.AppendVarint(b, i.End)
 		}
 	}
-	return b.String()
-}
-
-func (v *labelValues) add(l labels.Labels) {
-	v.any = true
-	v.count++
-	l.Range(func(l labels.Label) {
-		m := v.values[l.Name]
-		if m == nil {
-			m = map[string]struct{}{}
-			v.values[l.Name] = m
-		}
-		m[l.Value] = struct{}{}
-		v.sets[l.Name]++
-	})
-}
-
-// maxTried bounds the values of one label that a matcher is tried on before it is taken to match.
-const maxTried = 10_000
-
-// mayMatch tells whether series of the engine may be selected. Labels that are not external may have any value.
-func (v *labelValues) mayMatch(matchers []*labels.Matcher) bool {
-	if !v.any {
-		return false
-	}
-	for _, m := range matchers {
-		if v.sets[m.Name] < v.count {
-			continue // some set has not the label: its series may have it all the same
-		}
-		if !v.anyValue(m) {
-			return false
-		}
-	}
-	return true
-}
-
-func (v *labelValues) anyValue(m *labels.Matcher) bool {
-	values := v.values[m.Name]
-	if m.Type == labels.MatchEqual {
-		_, ok := values[m.Value]
-		return ok
-	}
-	tried := 0
-	for value := range values {
-		if m.Matches(value) {
-			return true
-		}
-		if tried++; tried == maxTried {
-			return true
-		}
-	}
-	return false
+	return b
 }
 
 // mayMatch tells whether any of the selectors may select series of a set of the pattern.
@@ -179,37 +186,9 @@ func (p *pattern) mayMatch(selectors [][]*labels.Matcher) bool {
 	})
 }
 
-// topologies keeps the last topology, and makes another one when engines, their labels or their coverage are not the same slices.
-type topologies struct {
-	mu   sync.Mutex
-	last *topology
-	seen []snapshot
-}
-
-// snapshot identifies what an engine announced. The slices are kept, so that no others can get their addresses.
-type snapshot struct {
-	engine   remote.RemoteEngine
-	labels   []string
-	coverage []remote.Coverage
-}
-
-func (t *topologies) of(engines []remote.RemoteEngine) *topology {
-	seen := make([]snapshot, len(engines))
-	for i, e := range engines {
-		seen[i] = snapshot{e, e.Labels(), e.Coverage()}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.last == nil || !slices.EqualFunc(seen, t.seen, snapshot.same) {
-		t.last, t.seen = newTopology(engines), seen
-	}
-	return t.last
-}
-
-func (s snapshot) same(o snapshot) bool {
-	return s.engine.Name() == o.engine.Name() && sameSlice(s.labels, o.labels) && sameSlice(s.coverage, o.coverage)
-}
-
-func sameSlice[T any](a, b []T) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
+// byName are engines in the order of their names.
+func byName(engines []remote.RemoteEngine) []remote.RemoteEngine {
+	sorted := slices.Clone(engines)
+	slices.SortStableFunc(sorted, func(a, b remote.RemoteEngine) int { return strings.Compare(a.Name(), b.Name()) })
+	return sorted
 }
