@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/replica"
 )
 
 // testEngine announces what a test says, and evaluates nothing.
@@ -310,25 +311,41 @@ func TestNoEngines(t *testing.T) {
 	require.Contains(t, notes, ErrNoEngines.Error())
 }
 
-// A million label sets are looked at when they change, not for each query.
+// A million label sets are looked at when they change, not for each query; also where engines are replica groups.
 func BenchmarkPlanMillionLabelSets(b *testing.B) {
-	engines := make([]remote.RemoteEngine, 10)
-	for i := range engines {
-		e := endpoint(b, fmt.Sprint("engine", i))
-		for k := range 100_000 {
+	const n = 10
+	member := func(i int, name string) remote.RemoteEngine {
+		e := endpoint(b, name)
+		for k := range 1_000_000 / n {
 			e.coverage = append(e.coverage, remote.Coverage{
 				Labels:    labels.FromStrings("cluster", fmt.Sprintf("c%d-%d", i/2, k), "region", fmt.Sprint(k%10)),
 				Intervals: remote.Intervals{{Start: int64(i%2) * 1000, End: remote.Always.End}},
 			})
 		}
-		engines[i] = e
+		return e
 	}
-	o := NewDistributedExecutionOptimizer(remote.StaticEndpoints(engines))
-	o.topologies.of(engines)
-	for b.Loop() {
-		p, ok := tryBuild(b, `sum by (region) (rate(foo{cluster=~"c1-.*"}[5m])) / sum by (region) (rate(bar[5m]))`, testTimes[2])
-		require.True(b, ok)
-		p, _ = o.Optimize(p)
-		require.True(b, distributed(p.Root))
+	bench := func(b *testing.B, make func(i int) remote.RemoteEngine) {
+		engines := []remote.RemoteEngine{}
+		for i := range n {
+			engines = append(engines, make(i))
+		}
+		o := NewDistributedExecutionOptimizer(remote.StaticEndpoints(engines))
+		index := o.topologies.of(engines).index
+		for b.Loop() {
+			p, ok := tryBuild(b, `sum by (region) (rate(foo{cluster=~"c1-.*"}[5m])) / sum by (region) (rate(bar[5m]))`, testTimes[2])
+			require.True(b, ok)
+			p, _ = o.Optimize(p)
+			require.True(b, distributed(p.Root))
+		}
+		require.Same(b, index, o.topologies.get())
 	}
+	b.Run("engines", func(b *testing.B) {
+		bench(b, func(i int) remote.RemoteEngine { return member(i, fmt.Sprint("engine", i)) })
+	})
+	b.Run("groups", func(b *testing.B) {
+		bench(b, func(i int) remote.RemoteEngine {
+			name := fmt.Sprint("group", i)
+			return replica.New(name, []remote.RemoteEngine{member(i, name+"-a"), member(i, name+"-b")}, replica.Options{})
+		})
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/replica"
 )
 
 // withPartition are engines whose external labels of the given names tell data sets apart.
@@ -82,6 +83,11 @@ func TestTopologyIsKept(t *testing.T) {
 	require.Same(t, first.index, next.index, "another engine with the same list, in another order")
 	require.Same(t, &again, next.engines[0])
 	require.Same(t, first.index, known.of([]remote.RemoteEngine{renewed{a}, b}).index, "another list that says the same")
+
+	group := replica.New("a", []remote.RemoteEngine{a, &again}, replica.Options{})
+	grouped := known.of([]remote.RemoteEngine{group, b})
+	require.Same(t, grouped.index, known.of([]remote.RemoteEngine{group, b}).index, "a group has the data of its members")
+	require.Same(t, grouped.index, known.of([]remote.RemoteEngine{a, b}).index)
 
 	grown := *a
 	grown.coverage = slices.Clone(a.coverage)
