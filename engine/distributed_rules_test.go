@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/stride-promql/stride/engine"
 	"github.com/stride-promql/stride/internal/difftest"
+	"github.com/stride-promql/stride/internal/difftest/smith"
 	"github.com/stride-promql/stride/remote"
 )
 
@@ -198,6 +200,86 @@ func TestPartitionLabelMissingInOneEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { spread{all, engines}.checkBoth(t, 4*time.Hour, 7*time.Hour, confusableQueries...) })
 	}
+}
+
+// unlabelledEngine is a distributed engine over the storage of each query, cut by a label and by time. Of some series nobody announces the
+// label, though they have it: other engines, or some of the same ones, have these.
+type unlabelledEngine struct{ *cutEngine }
+
+func (e unlabelledEngine) prepare(q storage.Queryable, query string, start, end time.Time) (*engine.Engine, storage.Queryable) {
+	c := e.cutFor(query, start.UnixMilli(), end.UnixMilli())
+	announced := func(l labels.Labels) bool { return l.Hash()%5 > 1 }
+	engines := c.engines(kept(q, announced), e.leaf)
+	rest := kept(q, func(l labels.Labels) bool { return !announced(l) })
+	rng := rand.New(rand.NewSource(c.seed))
+	for i, intervals := range c.intervals(rng) {
+		v := &view{Queryable: rest, name: c.label, label: c.part, keep: func(string) bool { return true }, intervals: intervals}
+		if intervals == nil {
+			intervals = remote.Intervals{remote.Always}
+		}
+		o := engine.RemoteOpts{Name: fmt.Sprint("unlabelled-", i), PartitionLabels: []string{c.label}, Coverage: []remote.Coverage{{Intervals: intervals}}}
+		if at := rng.Intn(2 * len(engines)); at < len(engines) {
+			with := engines[at]
+			o.Name, o.Coverage = with.Name(), slices.Concat(with.Coverage(), o.Coverage)
+			engines[at] = engine.NewRemoteEngine(e.leaf, pair{with.(remote.Selector), v}, o)
+			continue
+		}
+		engines = append(engines, engine.NewRemoteEngine(e.leaf, v, o))
+	}
+	return engine.NewDistributed(e.opts, remote.StaticEndpoints(engines)), c.whole(q)
+}
+
+// pair are two storages as one.
+type pair [2]storage.Queryable
+
+func (p pair) Querier(mint, maxt int64) (storage.Querier, error) {
+	var queriers []storage.Querier
+	for _, s := range p {
+		q, err := s.Querier(mint, maxt)
+		if err != nil {
+			return nil, err
+		}
+		queriers = append(queriers, q)
+	}
+	return storage.NewMergeQuerier(queriers, nil, storage.ChainedSeriesMerge), nil
+}
+
+func (e unlabelledEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
+	d, whole := e.prepare(q, qs, ts, ts)
+	return d.NewInstantQuery(ctx, whole, opts, qs, ts)
+}
+
+func (e unlabelledEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	d, whole := e.prepare(q, qs, start, end)
+	return d.NewRangeQuery(ctx, whole, opts, qs, start, end, interval)
+}
+
+// TestUnlabelledDifferential compares generated queries over data sets that labels do not tell apart.
+func TestUnlabelledDifferential(t *testing.T) {
+	queries := *differentialQueries
+	if testing.Short() {
+		queries = min(queries, 500)
+	}
+	metadata := difftest.Explanation{
+		Reason: "series of one name that differ in metadata labels become one, which only shows where data sets are told apart",
+		Matches: func(m *difftest.Mismatch) bool {
+			return m.Diff.Part == difftest.PartError && m.Got.Err == nil && m.Case.Dataset.Name == "metadata" && strings.HasSuffix(m.Runs[0].Err.Error(), "same labelset")
+		},
+	}
+	report := difftest.Run(t, difftest.Config{
+		Seed:    *differentialSeed,
+		First:   *differentialFirst,
+		Queries: queries,
+		Candidate: func(o promql.EngineOpts) promql.QueryEngine {
+			return unlabelledEngine{newCutEngine(engine.Opts{EngineOpts: o, Workers: 2, PoisonBatches: true}, cutByBoth)}
+		},
+		Reference:     func(o promql.EngineOpts) promql.QueryEngine { return wholeEngine{difftest.Prometheus(o), cutByBoth} },
+		Generators:    []difftest.Generator{difftest.Grammar(3), difftest.Grammar(4), smith.Generator(3)},
+		Inexact:       true,
+		Explained:     append(difftest.Explanations(), append(distributedExplanations(), metadata)...),
+		MaxMismatches: *differentialMax,
+	})
+	t.Log(report)
 }
 
 // With several partition labels, matching has to keep all of them; where a label that says where series come from is written or copied, the

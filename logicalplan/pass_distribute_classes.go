@@ -53,7 +53,7 @@ func (c *classifier) class(n Node) class {
 		return k
 	}
 	k := c.classify(n)
-	if k != free && k != stays && needsLevel(n) > c.level {
+	if k != free && k != stays && (needsLevel(n) > c.level || k == asIs && c.ambiguous && changesLabels(n) && !oneName(n)) {
 		k = stays
 	}
 	c.known[n] = k
@@ -108,11 +108,7 @@ func (c *classifier) call(n *Call) class {
 	switch name := n.Func.Name; {
 	case name == "absent", name == "absent_over_time", name == "scalar", name == "vector", strings.HasPrefix(name, "sort"):
 		return stays
-	case name == "label_replace", name == "label_join":
-		if !c.mayWrite(n.Args[1]) {
-			return stays
-		}
-	case name == "histogram_quantiles":
+	case name == "label_replace", name == "label_join", name == "histogram_quantiles":
 		if c.ambiguous || !c.mayWrite(n.Args[1]) {
 			return stays
 		}
@@ -122,6 +118,16 @@ func (c *classifier) call(n *Call) class {
 		}
 	}
 	return of
+}
+
+// changesLabels tells nodes that may drop names, by which series of different names become the same: an error, which only shows to who sees
+// both.
+func changesLabels(n Node) bool {
+	switch n.(type) {
+	case *Call, *Unary, *Binary:
+		return true
+	}
+	return false
 }
 
 // mayWrite tells whether the label that a function writes leaves alone what says where a series comes from.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/remote"
@@ -110,6 +111,9 @@ func TestDistributionOfDataThatLabelsDoNotTellApart(t *testing.T) {
 	for _, c := range [][2]string{
 		{`rec`, `R(rec)`},
 		{`rate(rec[5m]) * 2`, `R(rate(rec[5m]) * 2)`},
+		{`-{__name__=~"m|rec"}`, `-R({__name__=~"m|rec"})`},
+		{`rate({__name__=~"m|rec"}[5m])`, `rate({__name__=~"m|rec"}[5m])`},
+		{`label_replace(rec, "x", "", "", "")`, `label_replace(R(rec), "x", "", "", "")`},
 		{`sum(rec)`, `sum(` + marked(`sum by (cluster) (rec)`) + `)`},
 		{`sum by (cluster) (rec)`, `sum by (cluster) (` + marked(`sum by (cluster) (rec)`) + `)`},
 		{`count without (x) (rec)`, `sum without (__source__, x) (` + marked(`count without (x) (rec)`) + `)`},
@@ -148,6 +152,23 @@ func TestDistributionOfDataThatLabelsDoNotTellApart(t *testing.T) {
 		      rate()
 		        [10m]
 		          rec`), Tree(p.Root))
+}
+
+// An engine that counts for one data set and not for another one that it has: where labels do not say of which a series is, the root
+// looks at the samples.
+func TestDoubtfulSteps(t *testing.T) {
+	node, old := endpoint(t, "node", `{cluster="a"} 2000..`, `{}`), endpoint(t, "old", `{cluster="a"} ..4000`)
+	p, _ := distributedPlan(t, `rec`, rangeTimes, node, old)
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote node: rec
+		  remote old: rec steps 0..56
+		  here, at steps 24..28
+		    rec`), Tree(p.Root))
+	runs := p.Root.(*Dedup).Ranking.Runs
+	run := func(from, to int, inputs ...int) Run { return Run{StepRange{from, to}, inputs} }
+	require.Equal(t, []Run{run(0, 24, 1, 0), run(24, 29, 2), run(29, 57, 0, 1), run(57, 91, 0)}, runs(labels.FromStrings("cluster", "a")))
+	require.Equal(t, []Run{run(0, 91, 0)}, runs(labels.FromStrings("cluster", "b")), "who has data of it is sure")
 }
 
 // Engines are pruned by all their external labels, whichever tell data sets apart.

@@ -43,17 +43,25 @@ func (d *distributor) union(p united, at Times) *Dedup {
 		}
 		members[i] = some.members
 		ranking.runs[i], open[i] = some.ranks(needs, at, func(e int) string { return t.engines[e].Name() })
-		for _, r := range ranking.runs[i] {
+		for _, m := range some.members {
+			ends = max(ends, m.intervals.End())
+		}
+	}
+	if t.entangled {
+		for i, doubts := range doubtful(members, ranking.runs, needs, at) {
+			ranking.runs[i] = emptied(ranking.runs[i], doubts)
+			open[i] = mergeRanges(append(open[i], doubts...))
+		}
+	}
+	for i, runs := range ranking.runs {
+		for _, r := range runs {
 			for _, m := range r.Inputs {
-				e := some.members[m].engine
+				e := members[i][m].engine
 				asked[e] = asked[e].hull(r.StepRange)
 			}
 		}
 		for _, r := range open[i] {
 			local = local.hull(r)
-		}
-		for _, m := range some.members {
-			ends = max(ends, m.intervals.End())
 		}
 	}
 	if p.apart && local.From < local.To {
@@ -75,7 +83,7 @@ func (d *distributor) union(p united, at Times) *Dedup {
 		}
 		query, ok := queries[source]
 		if !ok {
-			query = newRemoteQuery(ofSource(p.fragment, source), at)
+			query = newRemoteQuery(ofSource(p.fragment, source), at, d.lookback)
 			queries[source] = query
 		}
 		input[i] = len(out.Inputs)

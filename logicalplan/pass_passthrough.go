@@ -70,7 +70,7 @@ func (o *Passthrough) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 	if !transferable || !limitsOf(&topology{engines: t.engines[only : only+1]}, p.Lookback, o.Conditions).allow(p.Root, p.Times) {
 		return p, nil
 	}
-	p.Root = &Remote{Engine: t.engines[only], Query: newRemoteQuery(p.Root, p.Times), Times: p.Times, Steps: p.all()}
+	p.Root = &Remote{Engine: t.engines[only], Query: newRemoteQuery(p.Root, p.Times, p.Lookback), Times: p.Times, Steps: p.all()}
 	return p, t.notAsked()
 }
 

@@ -140,6 +140,9 @@ func (r StepRange) without(ranges []StepRange) []StepRange {
 	var out []StepRange
 	at := r.From
 	for _, x := range ranges {
+		if x.From >= r.To {
+			break
+		}
 		if x.From > at {
 			out = append(out, StepRange{at, x.From})
 		}

@@ -37,12 +37,13 @@ type RemoteQuery struct {
 	Version int
 	Root    []byte
 
-	typ parser.ValueType
-	pos posrange.PositionRange
+	typ   parser.ValueType
+	pos   posrange.PositionRange
+	needs []need
 }
 
-func newRemoteQuery(n Node, at Times) *RemoteQuery {
-	q := &RemoteQuery{Text: textElsewhere(n), typ: n.Type(), pos: n.Pos()}
+func newRemoteQuery(n Node, at Times, lookback int64) *RemoteQuery {
+	q := &RemoteQuery{Text: textElsewhere(n), typ: n.Type(), pos: n.Pos(), needs: needs(n, lookback)}
 	if at.Start == at.End && at.Start%1000 != 0 {
 		q.Pinned = pinnedText(n, at.Start)
 	}
@@ -57,6 +58,18 @@ func newRemoteQuery(n Node, at Times) *RemoteQuery {
 func (q *RemoteQuery) Encode(times Times, lookback int64, steps StepRange, opts FragmentOptions) (version int, encoded []byte, err error) {
 	f := Fragment{Plan: &Plan{Times: times, Lookback: lookback}, Steps: steps, Options: opts}
 	return f.encode(q.Root, q.Version)
+}
+
+// Needs are the times of all samples that the given steps of the given times look at. Of each selector that is all from the first
+// step's to the last one's.
+func (q *RemoteQuery) Needs(times Times, steps StepRange) remote.Intervals {
+	var all []remote.Interval
+	for _, n := range q.needs {
+		first, _ := n.at(times.Start + int64(steps.From)*times.Interval)
+		_, last := n.at(times.Start + int64(steps.To-1)*times.Interval)
+		all = append(all, remote.Interval{Start: first, End: last})
+	}
+	return remote.Union(all...)
 }
 
 // Dedup is the union of its inputs, in which samples that several of them computed from the same data count once:
