@@ -151,49 +151,67 @@ var confusableQueries = []string{
 	`avg without (pod) (rec)`, `stddev by (cluster) ({__name__=~"m|rec"})`, `min by (cluster) ({__name__=~"m|rec"})`, `max(rec)`, `group by (cluster) (rec)`,
 	`topk by (cluster) (2, {__name__=~"m|rec"})`, `bottomk(2, rec)`, `quantile by (cluster) (0.3, {__name__=~"m|rec"})`, `count_values by (cluster) ("v", floor(rec / 9))`,
 	`rec - ignoring (pod) group_left sum by (cluster) (m)`, `sum by (cluster) (m) / sum by (cluster) (rec)`, `m + on (cluster, pod) rec`, `rec and on (cluster) m`,
+	`sum by (cluster, ruler) ({__name__=~"m|rec"})`, `avg by (cluster, ruler) ({__name__=~"m|rec"})`, `count by (cluster, ruler) ({__name__=~"m|rec"})`, `m + on (cluster, ruler) group_left sum by (cluster, ruler) (rec)`,
 	`absent(rec)`, `absent(rec{cluster="a"})`, `absent_over_time(rec{pod="7"}[5m])`, `sum_over_time(rec[20m])`, `max(max_over_time(sum by (cluster) (rec)[30m:5m]))`, `rec{cluster="a"}`, `sum(rec{cluster=""})`,
 }
 
-// An engine whose data lacks a partition label has series with any value of it, as one that federates others' has, or rules over their data.
+// An engine whose data lacks a partition label has series with any value of it, as one that federates others' has, or rules over their data: with a
+// label of its own, or with none.
 func TestPartitionLabelMissingInOneEngine(t *testing.T) {
+	t.Run("no label", func(t *testing.T) { testPartitionLabelMissing(t, []string{"cluster"}, labels.EmptyLabels()) })
+	t.Run("another label", func(t *testing.T) {
+		testPartitionLabelMissing(t, []string{"cluster", "ruler"}, labels.FromStrings("ruler", "r"))
+	})
+}
+
+func testPartitionLabelMissing(t *testing.T, p []string, own labels.Labels) {
+	isRule := func(l labels.Labels) bool { return l.Get("__name__") == "rec" || l.Get("pod") == "copied" }
 	all := memory(t, func(a storage.Appender) {
 		for n := range 4 {
 			series(t, a, pod(n, "a"), 0, 8*time.Hour, waves(n))
 			series(t, a, pod(n, "b"), 0, 8*time.Hour, waves(n+20))
 		}
-		for n, cluster := range []string{"a", "b", "c", ""} {
-			series(t, a, labels.FromStrings("__name__", "rec", "cluster", cluster, "pod", fmt.Sprint(n)), 0, 8*time.Hour, waves(n+10))
+		rule := func(set ...string) labels.Labels {
+			b := labels.NewBuilder(labels.FromStrings(set...))
+			own.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
+			return b.Labels()
 		}
-		series(t, a, labels.FromStrings("__name__", "rec", "cluster", "a", "pod", "5"), 0, 5*time.Hour+3*minute, waves(5))
+		for n, cluster := range []string{"a", "b", "c", ""} {
+			series(t, a, rule("__name__", "rec", "cluster", cluster, "pod", fmt.Sprint(n)), 0, 8*time.Hour, waves(n+10))
+		}
+		series(t, a, rule("__name__", "rec", "cluster", "a", "pod", "5"), 0, 5*time.Hour+3*minute, waves(5))
 		series(t, a, labels.FromStrings("__name__", "m", "cluster", "b", "pod", "9"), 5*time.Hour, 8*time.Hour, waves(25))
+		series(t, a, rule("__name__", "m", "cluster", "b", "pod", "copied"), 0, 8*time.Hour, waves(26))
+		// The label of the rules, as one of the series' own.
+		series(t, a, labels.FromStrings("__name__", "m", "cluster", "b", "ruler", "r", "pod", "8"), 0, 8*time.Hour, waves(27))
 	})
+	// Who has a label of its own has no series that others have, too.
+	copies := own.IsEmpty()
 	leafData := func(cluster string) storage.Queryable {
-		return kept(all, func(l labels.Labels) bool { return l.Get("cluster") == cluster && l.Get("__name__") == "m" })
+		return kept(all, func(l labels.Labels) bool {
+			return l.Get("cluster") == cluster && l.Get("__name__") == "m" && (copies || l.Get("pod") != "copied")
+		})
 	}
-	rules := kept(all, func(l labels.Labels) bool { return l.Get("__name__") == "rec" })
+	rules := kept(all, isRule)
+	ofNode := kept(all, func(l labels.Labels) bool { return l.Get("cluster") == "a" || isRule(l) })
 	a, b := labels.FromStrings("cluster", "a"), labels.FromStrings("cluster", "b")
-	p := []string{"cluster"}
 	leafA, leafB := announcing("leaf-a", p, leafData("a"), covered(a, 0, forever)), announcing("leaf-b", p, leafData("b"), covered(b, 0, forever))
-	none := labels.EmptyLabels()
 	for name, engines := range map[string][]remote.RemoteEngine{
-		"one":           {leafA, leafB, announcing("ruler", p, rules, covered(none, 0, forever))},
-		"sorted before": {leafA, leafB, announcing("a-ruler", p, rules, covered(none, 0, forever))},
+		"one":           {leafA, leafB, announcing("ruler", p, rules, covered(own, 0, forever))},
+		"sorted before": {leafA, leafB, announcing("a-ruler", p, rules, covered(own, 0, forever))},
 		"two by time": {
 			leafA, leafB,
-			announcing("ruler-1", p, between(rules, 0, 6*time.Hour), covered(none, 0, 6*time.Hour)),
-			announcing("ruler-2", p, between(rules, 4*time.Hour, forever), covered(none, 4*time.Hour, forever)),
+			announcing("ruler-1", p, between(rules, 0, 6*time.Hour), covered(own, 0, 6*time.Hour)),
+			announcing("ruler-2", p, between(rules, 4*time.Hour, forever), covered(own, 4*time.Hour, forever)),
 		},
 		"apart by time": {
 			leafA, leafB,
-			announcing("ruler-1", p, between(rules, 0, 5*time.Hour), covered(none, 0, 5*time.Hour)),
-			announcing("ruler-2", p, between(rules, 5*time.Hour+time.Millisecond, forever), covered(none, 5*time.Hour+time.Millisecond, forever)),
+			announcing("ruler-1", p, between(rules, 0, 5*time.Hour), covered(own, 0, 5*time.Hour)),
+			announcing("ruler-2", p, between(rules, 5*time.Hour+time.Millisecond, forever), covered(own, 5*time.Hour+time.Millisecond, forever)),
 		},
-		"in one with a leaf": {
-			announcing("node", p, kept(all, func(l labels.Labels) bool { return l.Get("cluster") == "a" || l.Get("__name__") == "rec" }), covered(a, 0, forever), covered(none, 0, forever)),
-			leafB,
-		},
+		"in one with a leaf": {announcing("node", p, ofNode, covered(a, 0, forever), covered(own, 0, forever)), leafB},
 		"entangled": {
-			announcing("node", p, kept(all, func(l labels.Labels) bool { return l.Get("cluster") == "a" || l.Get("__name__") == "rec" }), covered(a, 0, forever), covered(none, 0, forever)),
+			announcing("node", p, ofNode, covered(a, 0, forever), covered(own, 0, forever)),
 			announcing("more", p, between(leafData("a"), 5*time.Hour, forever), covered(a, 5*time.Hour, forever)),
 			leafB,
 		},

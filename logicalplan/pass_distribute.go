@@ -243,7 +243,7 @@ func sortedUnion(a, b []string) []string {
 
 // absents tells calls that absent can look for.
 func (d *distributor) absents(c *Call) bool {
-	return (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && c.Of == nil && !d.entangled && d.class(c.Args[0]) == asIs
+	return (c.Func.Name == "absent" || c.Func.Name == "absent_over_time") && c.Of == nil && !d.topology.entangled && d.class(c.Args[0]) == asIs
 }
 
 // absent looks for any sample of any partition: absent of the groups that have one. (last_over_time keeps names apart, so that no

@@ -30,15 +30,15 @@ type classifier struct {
 	level     int  // that all engines understand
 	sameHash  bool // all engines hash labels as this one does
 	unsplit   bool
-	// ambiguous and entangled are those of the index: labels do not tell some data sets apart.
-	ambiguous, entangled bool
-	known                map[Node]class
+	ambiguous bool // see index
+	whole     bool // only who sees all series can aggregate them
+	known     map[Node]class
 }
 
 func newClassifier(t *topology, unsplit bool) classifier {
 	c := classifier{
 		partition: t.partition, level: ownLevel, sameHash: true, unsplit: unsplit,
-		ambiguous: t.ambiguous, entangled: t.entangled, known: map[Node]class{},
+		ambiguous: t.ambiguous, whole: t.copied || t.entangled, known: map[Node]class{},
 	}
 	for _, e := range t.engines {
 		caps := e.Capabilities()
@@ -153,7 +153,7 @@ func (c *classifier) aggregate(n *Aggregate) class {
 		return stays
 	case n.Op == parser.COUNT_VALUES && !c.valueLabel(n):
 		return stays
-	case c.entangled:
+	case c.whole:
 		return stays
 	case !c.ambiguous && c.keeps(n.Grouping, n.Without):
 		return asIs

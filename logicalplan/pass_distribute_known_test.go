@@ -105,46 +105,55 @@ func TestDistributionBySeveralLabels(t *testing.T) {
 
 // A data set that lacks a partition label may have series with any value of it.
 func TestDistributionOfDataThatLabelsDoNotTellApart(t *testing.T) {
-	leaf, ruler, old := endpoint(t, "leaf", `{cluster="a"}`), endpoint(t, "ruler", `{}`), endpoint(t, "ruler-old", `{}`)
-	two := func(x, marked string) string { return "dedup(coalesce(remote(" + x + "), remote(" + marked + ")))" }
-	marked := func(x string) string { return two(x, `label_replace(`+x+`, "__source__", "1", "", "")`) }
-	for _, c := range [][2]string{
-		{`rec`, `R(rec)`},
-		{`rate(rec[5m]) * 2`, `R(rate(rec[5m]) * 2)`},
-		{`-{__name__=~"m|rec"}`, `-R({__name__=~"m|rec"})`},
-		{`rate({__name__=~"m|rec"}[5m])`, `rate({__name__=~"m|rec"}[5m])`},
-		{`label_replace(rec, "x", "", "", "")`, `label_replace(R(rec), "x", "", "", "")`},
-		{`sum(rec)`, `sum(` + marked(`sum by (cluster) (rec)`) + `)`},
-		{`sum by (cluster) (rec)`, `sum by (cluster) (` + marked(`sum by (cluster) (rec)`) + `)`},
-		{`count without (x) (rec)`, `sum without (__source__, x) (` + marked(`count without (x) (rec)`) + `)`},
-		{`avg without (x) (rec)`, `combine avg without (__source__, x) (` +
-			marked(`label_replace(avg without (x) (rec), "__part__", "avg", "", "") or label_replace(count without (x) (rec), "__part__", "count", "", "")`) + `)`},
-		{`topk by (cluster) (1, rec)`, `topk by (cluster) (1, R(topk by (cluster) (1, rec)))`},
-		{`quantile by (cluster) (0.9, rec)`, `quantile by (cluster) (0.9, R(rec))`},
-		{`foo * bar`, `R(foo) * R(bar)`},
-		{`histogram_quantile(0.9, foo)`, `histogram_quantile(0.9, R(foo))`},
-		{`absent(foo)`, `absent(R(group by (cluster) (foo)))`},
-		{`foo{cluster="b"}`, `remote(foo{cluster="b"})`},
-	} {
-		require.Equal(t, expand(c[1]), distributedText(t, c[0], leaf, ruler), c[0])
+	two := func(x string) string {
+		return "dedup(coalesce(remote(" + x + "), remote(label_replace(" + x + `, "__source__", "1", "", ""))))`
 	}
-
-	// Two engines hold the one, and only one of them the other.
-	both := endpoint(t, "both", `{cluster="a"}`, `{}`)
-	for _, c := range [][2]string{
-		{`sum(rec)`, `sum(R(rec))`},
-		{`sum by (cluster) (rec)`, `sum by (cluster) (R(rec))`},
-		{`absent(rec)`, `absent(rec)`},
+	crossing := withPartition([]string{"cluster", "ruler"}, endpoint(t, "leaf", `{cluster="a"}`), endpoint(t, "ruler", `{ruler="r"}`))
+	nested := withPartition([]string{"cluster"}, endpoint(t, "leaf", `{cluster="a"}`), endpoint(t, "server", `{}`))
+	entangled := withPartition([]string{"cluster"}, endpoint(t, "both", `{cluster="a"}`, `{}`), endpoint(t, "old", `{}`))
+	for _, c := range []struct {
+		query                       string
+		crossing, nested, entangled string // "" is the same as what stands before
+	}{
+		{`rec`, `R(rec)`, ``, ``},
+		{`rate(rec[5m]) * 2`, `R(rate(rec[5m]) * 2)`, ``, ``},
+		{`-{__name__=~"m|rec"}`, `-R({__name__=~"m|rec"})`, ``, ``},
+		{`rate({__name__=~"m|rec"}[5m])`, `rate({__name__=~"m|rec"}[5m])`, ``, ``},
+		{`label_replace(rec, "x", "", "", "")`, `label_replace(R(rec), "x", "", "", "")`, ``, ``},
+		{`histogram_quantile(0.9, foo)`, `histogram_quantile(0.9, R(foo))`, ``, ``},
+		{`foo * bar`, `R(foo) * R(bar)`, ``, ``},
+		{`quantile(0.9, rec)`, `quantile(0.9, R(rec))`, ``, ``},
+		{`limit_ratio(0.5, rec)`, `R(limit_ratio(0.5, rec))`, ``, ``},
+		{`absent(foo)`, `absent(R(group by (cluster, ruler) (foo)))`, `absent(R(group by (cluster) (foo)))`, `absent(foo)`},
+		{`sum(rec)`, `sum(` + two(`sum by (cluster, ruler) (rec)`) + `)`, `sum(R(rec))`, ``},
+		{`sum by (cluster, ruler) (rec)`, `sum by (cluster, ruler) (` + two(`sum by (cluster, ruler) (rec)`) + `)`, `sum by (cluster, ruler) (R(rec))`, ``},
+		{`count without (x) (rec)`, `sum without (__source__, x) (` + two(`count without (x) (rec)`) + `)`, `count without (x) (R(rec))`, ``},
+		{
+			`avg without (x) (rec)`, `combine avg without (__source__, x) (` +
+				two(`label_replace(avg without (x) (rec), "__part__", "avg", "", "") or label_replace(count without (x) (rec), "__part__", "count", "", "")`) + `)`,
+			`avg without (x) (R(rec))`, ``,
+		},
+		{`topk without (x) (1, rec)`, `topk without (x) (1, R(topk without (x) (1, rec)))`, `topk without (x) (1, R(rec))`, ``},
 	} {
-		require.Equal(t, expand(c[1]), distributedText(t, c[0], both, old), c[0])
+		want := ""
+		for _, x := range []struct {
+			want    string
+			engines []remote.RemoteEngine
+		}{{c.crossing, crossing}, {c.nested, nested}, {c.entangled, entangled}} {
+			if x.want != "" {
+				want = x.want
+			}
+			require.Equal(t, expand(want), distributedText(t, c.query, x.engines...), c.query)
+		}
 	}
+	require.Equal(t, `remote(foo{cluster="b"})`, distributedText(t, `foo{cluster="b"}`, nested...))
 
 	// Where nobody has all that a window needs, the root would see all sources at once.
-	head, tail := endpoint(t, "head", `{cluster="a"} ..3000`), endpoint(t, "tail", `{cluster="a"} 3001..`)
-	p, _ := distributedPlan(t, `sum(rate(rec[10m]))`, rangeTimes, head, tail, ruler)
+	p, _ := distributedPlan(t, `sum(rate(rec[10m]))`, rangeTimes, withPartition([]string{"cluster", "ruler"},
+		endpoint(t, "head", `{cluster="a"} ..3000`), endpoint(t, "tail", `{cluster="a"} 3001..`), endpoint(t, "ruler", `{ruler="r"}`))...)
 	require.Equal(t, tree(`
 		sum
-		  dedup coalesce by (cluster)
+		  dedup coalesce by (cluster, ruler)
 		    remote head: rate(rec[10m]) steps 0..40
 		    remote ruler: rate(rec[10m])
 		    remote tail: rate(rec[10m]) steps 50..90

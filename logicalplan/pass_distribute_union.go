@@ -34,7 +34,7 @@ func (d *distributor) union(p united, at Times) *Dedup {
 	for i := range t.engines {
 		matches[i] = slices.ContainsFunc(selected, t.values[i].mayMatch)
 	}
-	ranking := &setRanking{index: t.index, runs: make([][]Run, len(t.patterns)), apart: p.apart, here: -1}
+	ranking := &setRanking{index: t.index, runs: make([][]Run, len(t.patterns)), here: -1}
 	for i := range t.patterns {
 		all := &t.patterns[i]
 		some := pattern{members: slices.DeleteFunc(slices.Clone(all.members), func(m member) bool { return !matches[m.engine] })}
@@ -68,9 +68,6 @@ func (d *distributor) union(p united, at Times) *Dedup {
 		return nil
 	}
 	out := &Dedup{Partition: t.partition, Ranking: ranking, Of: p.of}
-	if p.apart {
-		out.Partition = sortedUnion(t.partition, []string{SourceLabel})
-	}
 	input := make([]int, len(t.engines))
 	queries := map[int]*RemoteQuery{} // by source, if these are to be kept apart
 	for i, e := range t.engines {

@@ -3,7 +3,6 @@ package logicalplan
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
 )
@@ -12,8 +11,6 @@ import (
 type setRanking struct {
 	*index
 	runs [][]Run // by pattern; nil for what nobody was asked for
-	// apart says that series have a SourceLabel where they are not of the first source.
-	apart bool
 	// here is the input that is evaluated at the root, where others do not count: it has seen all data. -1 without one.
 	here  int
 	mixed map[string][]Run // by the patterns that the runs are of
@@ -21,12 +18,7 @@ type setRanking struct {
 
 // Runs implements Ranking. A series that may be of several data sets has what counts for any of them.
 func (r *setRanking) Runs(set labels.Labels) []Run {
-	patterns := r.patternsOf(set)
-	if r.apart {
-		source, _ := strconv.Atoi(set.Get(SourceLabel)) // none is 0
-		patterns = slices.DeleteFunc(patterns, func(p int) bool { return r.sourceOf(p) != source })
-	}
-	patterns = slices.DeleteFunc(patterns, func(p int) bool { return r.runs[p] == nil })
+	patterns := slices.DeleteFunc(r.patternsOf(set), func(p int) bool { return r.runs[p] == nil })
 	switch len(patterns) {
 	case 0:
 		return nil

@@ -27,8 +27,8 @@ type index struct {
 	patterns  []pattern
 	shapes    []shape // those with the most labels first
 	sources   []int   // by engine; see relate
-	// ambiguous and entangled say that labels do not tell some data sets apart; see relate.
-	ambiguous, entangled bool
+	// Whether labels do not tell some data sets apart; see relate.
+	ambiguous, copied, entangled bool
 }
 
 // announcement is what an engine says of its data.

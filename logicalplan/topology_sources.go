@@ -17,20 +17,25 @@ const maxShapes = 32
 //
 // A source is an engine, or several that hold the same data sets between them: what different sources hold never is the same.
 //
-// A data set that lacks a partition label may have series that have it all the same, as those of an engine that federates others'
-// have: {cluster="a"} and {} may both have series with cluster="a". Such sets are confusable. Where they belong to two sources, data
-// sets are ambiguous: that a result keeps the partition labels does not say that it comes from one data set, so that aggregations have to be
-// put together from what each source makes of them, and nothing may be matched within partitions. Where they belong to one source, and not the same of
-// its engines hold them, they are entangled: an engine's part of an aggregation is of both, and counts for one only.
+// A data set that lacks a partition label may have series that have it all the same: {cluster="a"} and {} may both have series with
+// cluster="a". Such sets are confusable; data sets are ambiguous if there are any that matter: that a result keeps the partition labels does not
+// say then that it comes from one data set, so that nothing may be matched within partitions.
+//
+// Of two sources, one whose sets have fewer labels may hold copies of the other's series, as a server does that federates: copied says that only who sees
+// the series can aggregate them. Otherwise each would have to have the other's label in its own data, which nobody has: aggregations
+// are put together from what each source makes of them.
+//
+// Of one source, the sets are entangled if not the same of its engines hold them: an engine's part of an aggregation is of both, and may count
+// for one only.
 func (x *index) relate(byShape [][]*partitionSet) {
 	x.findSources()
 	if len(byShape) > maxShapes {
-		x.ambiguous, x.entangled = true, true
+		x.ambiguous, x.copied, x.entangled = true, true, true
 		return
 	}
 	for i, a := range byShape {
 		for j, b := range byShape[i+1:] {
-			x.confuse(a, b, common(x.shapes[i].names, x.shapes[i+1+j].names))
+			x.confuse(a, b, x.shapes[i].names, x.shapes[i+1+j].names)
 		}
 	}
 }
@@ -68,7 +73,9 @@ func (x *index) findSources() {
 func (x *index) sourceOf(pattern int) int { return x.sources[x.patterns[pattern].members[0].engine] }
 
 // confuse looks for confusable sets of two shapes: those which agree on the labels that both have.
-func (x *index) confuse(a, b []*partitionSet, names []string) {
+func (x *index) confuse(a, b []*partitionSet, ofA, ofB []string) {
+	names := slices.DeleteFunc(slices.Clone(ofA), func(n string) bool { return !slices.Contains(ofB, n) })
+	nested := len(names) == len(ofA) || len(names) == len(ofB)
 	type place struct {
 		source int
 		set    string
@@ -98,7 +105,7 @@ func (x *index) confuse(a, b []*partitionSet, names []string) {
 		buf = s.labels.BytesWithLabels(buf, names...)
 		source := x.sourceOf(s.is)
 		if k, ok := sources[string(buf)]; ok && (k.several || k.first != source) {
-			x.ambiguous = true
+			x.ambiguous, x.copied = true, x.copied || nested
 		}
 		if k, ok := patterns[place{source, string(buf)}]; ok && (k.several || k.first != s.is) && x.shared(source) {
 			x.ambiguous, x.entangled = true, true
@@ -131,9 +138,4 @@ func (x *index) patternsOf(set labels.Labels) []int {
 		}
 	}
 	return out
-}
-
-// common are the names in both.
-func common(a, b []string) []string {
-	return slices.DeleteFunc(slices.Clone(a), func(n string) bool { return !slices.Contains(b, n) })
 }
