@@ -4,10 +4,9 @@ package replica
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
-	"strings"
+	"math"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
@@ -59,19 +58,26 @@ func (o Options) withDefaults() Options {
 }
 
 // Group is a RemoteEngine whose members hold the same data. Of each query the first member that begins to answer wins; if it
-// fails later, another one is asked from the start.
+// fails later, another one is asked from the start, and the stream says remote.ErrRestart. Where the query allows a partial response,
+// a member that lacks data answers, with a warning, if nobody does that has all.
 type Group struct {
 	name    string
 	opts    Options
 	members []*member
 	budget  budget
+
+	mu       sync.Mutex
+	holdings *holdings // nil before they are asked for
 }
 
-var _ remote.RemoteEngine = (*Group)(nil)
+var _ remote.Selector = (*Group)(nil)
 
 // New groups engines under a name. There must be at least one.
 func New(name string, engines []remote.RemoteEngine, opts Options) *Group {
 	g := &Group{name: name, opts: opts.withDefaults()}
+	if len(engines) == 1 {
+		g.opts.Failures = math.MaxInt // the last one is never left out
+	}
 	g.budget.share = g.opts.Budget
 	for _, e := range engines {
 		g.members = append(g.members, newMember(e, g.opts))
@@ -85,16 +91,12 @@ func (g *Group) Name() string { return g.name }
 // Labels implements remote.RemoteEngine: those of the first member, which are those of all.
 func (g *Group) Labels() []string { return g.members[0].engine.Labels() }
 
-// Coverage implements remote.RemoteEngine: what any member holds. A query is only given to members that hold all of it.
+// Coverage implements remote.RemoteEngine: what any member holds. A query is given to members that hold all that it needs.
 func (g *Group) Coverage() []remote.Coverage {
 	if len(g.members) == 1 {
 		return g.members[0].engine.Coverage()
 	}
-	var all [][]remote.Coverage
-	for _, m := range g.members {
-		all = append(all, m.engine.Coverage())
-	}
-	return unionCoverage(all)
+	return g.held().all
 }
 
 // Capabilities implements remote.RemoteEngine: what all members are capable of.
@@ -110,103 +112,95 @@ func (g *Group) Capabilities() remote.Capabilities {
 			c.LabelHash = ""
 		}
 		c.WholeSeconds = c.WholeSeconds || o.WholeSeconds
+		c.SamplesOnly = c.SamplesOnly || o.SamplesOnly
 	}
 	return c
 }
 
 // NewInstantQuery implements remote.RemoteEngine.
 func (g *Group) NewInstantQuery(_ context.Context, opts promql.QueryOpts, q remote.RemoteQuery, ts time.Time) (promql.Query, error) {
-	return &query{group: g, text: q.String(), end: ts.UnixMilli(), ask: func(ctx context.Context, e remote.RemoteEngine) (promql.Query, error) {
+	return &query{group: g, text: q.String(), needs: needs(q, ts), ask: func(ctx context.Context, e remote.RemoteEngine) (promql.Query, error) {
 		return e.NewInstantQuery(ctx, opts, q, ts)
 	}}, nil
 }
 
 // NewRangeQuery implements remote.RemoteEngine.
 func (g *Group) NewRangeQuery(_ context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
-	return &query{group: g, text: q.String(), end: end.UnixMilli(), ask: func(ctx context.Context, e remote.RemoteEngine) (promql.Query, error) {
+	return &query{group: g, text: q.String(), needs: needs(q, end), ask: func(ctx context.Context, e remote.RemoteEngine) (promql.Query, error) {
 		return e.NewRangeQuery(ctx, opts, q, start, end, interval)
 	}}, nil
 }
 
-// candidates are the members that hold all that the group holds up to a time, those that were not ejected first, best first but
-// for chance: of two random ones the better one leads.
-func (g *Group) candidates(end int64) ([]*member, error) {
-	now := time.Now()
-	whole := g.Coverage()
-	var in, out []*member
-	for _, m := range g.members {
-		if !holds(m.engine.Coverage(), whole, end) {
-			continue
-		}
-		if m.ejected(now) {
-			out = append(out, m)
-		} else {
-			in = append(in, m)
+// needs are the times that a query looks at. If it does not say, that may be all up to its end.
+func needs(q remote.RemoteQuery, end time.Time) remote.Intervals {
+	if n, ok := q.(remote.Needer); ok {
+		if times := n.Needs(); times != nil {
+			return times
 		}
 	}
-	if len(in)+len(out) == 0 {
-		return nil, fmt.Errorf("no member of replica group %s holds all the data up to %s: wait until their data is the same, or take them out of the group",
-			g.name, time.UnixMilli(end).UTC().Format(time.RFC3339))
-	}
-	shuffle(in)
-	if len(in) > 1 && in[1].score(now) < in[0].score(now) {
-		in[0], in[1] = in[1], in[0]
-	}
-	shuffle(out)
-	return append(in, out...), nil
+	return remote.Intervals{{Start: remote.Always.Start, End: end.UnixMilli()}}
 }
 
-// errAll is the error of a query that no member answered.
-type errAll struct {
-	group string
-	errs  []error
-}
-
-// Error names each member's error.
-func (e *errAll) Error() string {
-	var texts []string
-	for _, err := range e.errs {
-		texts = append(texts, err.Error())
+// lacks is what each member lacks of what the group has.
+func (g *Group) lacks() []lack {
+	if len(g.members) == 1 {
+		return make([]lack, 1)
 	}
-	return fmt.Sprintf("no member of replica group %s answered: %s", e.group, strings.Join(texts, "; "))
+	return g.held().lacks
 }
 
-// Unwrap gives the members' errors.
-func (e *errAll) Unwrap() []error { return e.errs }
+// held is what the group has. It is worked out when a member's coverage changes, not for each query: there may be a million label sets.
+func (g *Group) held() *holdings {
+	of := make([][]remote.Coverage, len(g.members))
+	for i, m := range g.members {
+		of[i] = m.engine.Coverage()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.holdings == nil || !same(of, g.holdings.of) {
+		g.holdings = newHoldings(of)
+	}
+	return g.holdings
+}
 
 // Announced finds the engines that say they hold the same data: of PeerStore or PeerQuery, with equal external label sets and an equal
 // group id that is not empty. It gives them by a key that is equal for the same group at any time, and all that are alone, in their order.
 func Announced(engines []remote.RemoteEngine) (groups map[string][]remote.RemoteEngine, alone []remote.RemoteEngine) {
-	groups = map[string][]remote.RemoteEngine{}
+	alike := map[string]int{}
 	for _, e := range engines {
-		if c := e.Capabilities(); c.GroupID != "" && c.PeerType != remote.PeerSource {
-			key := groupKey(e)
-			groups[key] = append(groups[key], e)
+		alike[groupName(e)]++
+	}
+	keys := make([]string, len(engines))
+	groups = map[string][]remote.RemoteEngine{}
+	for i, e := range engines {
+		if name := groupName(e); name != "" && alike[name] > 1 {
+			keys[i] = name + " " + setsKey(e.Coverage())
+			groups[keys[i]] = append(groups[keys[i]], e)
 		}
 	}
-	for _, e := range engines {
-		key := groupKey(e)
-		if m := groups[key]; len(m) < 2 {
-			delete(groups, key)
+	for i, e := range engines {
+		if len(groups[keys[i]]) < 2 {
+			delete(groups, keys[i])
 			alone = append(alone, e)
 		}
 	}
 	return groups, alone
 }
 
-// groupKey is equal for engines that hold the same data.
-func groupKey(e remote.RemoteEngine) string {
+// groupName is equal for engines that hold the same data if their label sets are equal, too, and "" for one that says nothing of it.
+func groupName(e remote.RemoteEngine) string {
 	c := e.Capabilities()
-	var sets []string
-	for _, x := range e.Coverage() {
-		sets = append(sets, x.Labels.String())
+	if c.GroupID == "" || c.PeerType == remote.PeerSource {
+		return ""
 	}
-	slices.Sort(sets)
-	return fmt.Sprintf("%q %s %q", c.GroupID, c.PeerType, slices.Compact(sets))
+	return fmt.Sprintf("%q %s", c.GroupID, c.PeerType)
 }
 
-// isQuerys tells errors of the query, which every member would give.
-func isQuerys(err error) bool {
-	var q *remote.QueryError
-	return errors.As(err, &q)
+// setsKey is equal for the same label sets in any order.
+func setsKey(coverage []remote.Coverage) string {
+	sum := uint64(0)
+	for _, c := range coverage {
+		sum += c.Labels.Hash()
+	}
+	return fmt.Sprintf("%d %016x", len(coverage), sum)
 }

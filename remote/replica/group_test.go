@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -23,23 +24,28 @@ import (
 // fake is a member that answers with two columns, after some time, or goes wrong.
 type fake struct {
 	name     string
-	coverage remote.Intervals
+	coverage []remote.Coverage // nil: always
 	caps     remote.Capabilities
 	delay    func() time.Duration // until the first columns
 	err      func() error         // instead of the first columns
 	late     func() error         // instead of the second columns
+	deaf     bool                 // it does not notice that it is cancelled
 	asked    atomic.Int64
 	running  atomic.Int64
+}
+
+// covers is the coverage of one label set.
+func covers(intervals ...remote.Interval) []remote.Coverage {
+	return []remote.Coverage{{Labels: labels.FromStrings("cluster", "a"), Intervals: intervals}}
 }
 
 func (f *fake) Name() string     { return f.name }
 func (f *fake) Labels() []string { return []string{"cluster"} }
 func (f *fake) Coverage() []remote.Coverage {
-	c := f.coverage
-	if c == nil {
-		c = remote.Intervals{remote.Always}
+	if f.coverage == nil {
+		return covers(remote.Always)
 	}
-	return []remote.Coverage{{Labels: labels.FromStrings("cluster", "a"), Intervals: c}}
+	return f.coverage
 }
 func (f *fake) Capabilities() remote.Capabilities { return f.caps }
 func (f *fake) NewInstantQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time) (promql.Query, error) {
@@ -61,8 +67,9 @@ func (q *fakeQuery) Stream(context.Context) (remote.ColumnStream, error) {
 }
 
 type fakeStream struct {
-	f    *fake
-	sent int
+	f      *fake
+	sent   int
+	closed sync.Once
 }
 
 func (q *fakeStream) Next(ctx context.Context) (*remote.Columns, error) {
@@ -73,7 +80,10 @@ func (q *fakeStream) Next(ctx context.Context) (*remote.Columns, error) {
 			select {
 			case <-time.After(q.f.delay()):
 			case <-ctx.Done():
-				return nil, ctx.Err()
+				if !q.f.deaf {
+					return nil, ctx.Err()
+				}
+				time.Sleep(time.Minute)
 			}
 		}
 		if q.f.err != nil {
@@ -92,12 +102,20 @@ func (q *fakeStream) Next(ctx context.Context) (*remote.Columns, error) {
 }
 
 func (q *fakeStream) Trailer() remote.Trailer { return remote.Trailer{Analysis: q.f.name} }
-func (q *fakeStream) Close() error            { q.f.running.Add(-1); return nil }
+func (q *fakeStream) Close() error {
+	q.closed.Do(func() { q.f.running.Add(-1) })
+	return nil
+}
 
 // ask runs a query and gives who answered.
 func ask(ctx context.Context, t testing.TB, g *Group) (string, error) {
 	t.Helper()
-	q, err := g.NewRangeQuery(ctx, nil, &remote.Text{Query: "up"}, time.UnixMilli(0), time.UnixMilli(1000), time.Second)
+	return askFor(ctx, t, g, &remote.Text{Query: "up"})
+}
+
+func askFor(ctx context.Context, t testing.TB, g *Group, text remote.RemoteQuery) (string, error) {
+	t.Helper()
+	q, err := g.NewRangeQuery(ctx, nil, text, time.UnixMilli(0), time.UnixMilli(1000), time.Second)
 	require.NoError(t, err)
 	s, err := q.(remote.Streamer).Stream(ctx)
 	if err != nil {
@@ -107,16 +125,33 @@ func ask(ctx context.Context, t testing.TB, g *Group) (string, error) {
 	var from []string
 	for {
 		c, err := s.Next(ctx)
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			require.Len(t, from, 2, "an answer is whole, and comes once")
 			require.Equal(t, s.Trailer().Analysis, from[0])
 			require.Equal(t, from[0], from[1], "an answer is of one member")
 			return from[0], nil
 		}
-		require.NoError(t, err)
+		if errors.Is(err, remote.ErrRestart) {
+			from = nil
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
 		from = append(from, c.Series[0].Labels.Get("from"))
 	}
 }
+
+// idle checks that nobody is asked any more.
+func idle(t testing.TB, g *Group) {
+	t.Helper()
+	for _, m := range g.members {
+		require.Zero(t, m.inFlight, m.engine.Name())
+		require.Zero(t, m.engine.(interface{ active() int64 }).active(), m.engine.Name())
+	}
+}
+
+func (f *fake) active() int64 { return f.running.Load() }
 
 func after(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
 
@@ -181,9 +216,9 @@ func TestHedge(t *testing.T) {
 func TestTailLatency(t *testing.T) {
 	p99 := func(slow time.Duration) (out time.Duration) {
 		synctest.Test(t, func(t *testing.T) {
-			n := 0
+			var n atomic.Int64
 			jitter := func(base time.Duration) func() time.Duration {
-				return func() time.Duration { n++; return base + time.Duration(n%7)*time.Millisecond }
+				return func() time.Duration { return base + time.Duration(n.Add(1)%7)*time.Millisecond }
 			}
 			g := newGroup(Options{}, &fake{name: "a", delay: jitter(100 * time.Millisecond)}, &fake{name: "b", delay: jitter(slow)})
 			var took []time.Duration
@@ -205,38 +240,6 @@ func TestTailLatency(t *testing.T) {
 	require.LessOrEqual(t, float64(one), 1.3*float64(none))
 }
 
-// A member that breaks off is replaced, and the answer begins anew.
-func TestFailover(t *testing.T) {
-	boom := errors.New("boom")
-	for name, set := range map[string]func(*fake){
-		"before the first columns": func(f *fake) { f.err = func() error { return boom } },
-		"in the middle":            func(f *fake) { f.late = func() error { return boom } },
-		"by a panic":               func(f *fake) { f.late = func() error { panic("boom") } },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				bad, good := &fake{name: "bad"}, &fake{name: "good", delay: after(time.Millisecond)}
-				set(bad)
-				g := newGroup(Options{Failures: 1000}, bad, good)
-				for range 20 {
-					who, err := ask(t.Context(), t, g)
-					require.NoError(t, err)
-					require.Equal(t, "good", who)
-				}
-				require.Positive(t, bad.asked.Load())
-				require.Zero(t, bad.running.Load())
-
-				other := &fake{name: "other"}
-				set(other)
-				_, err := ask(t.Context(), t, newGroup(Options{}, bad, other))
-				require.ErrorContains(t, err, "no member of replica group group answered")
-				require.ErrorContains(t, err, "remote engine bad: ")
-				require.ErrorContains(t, err, "remote engine other: ")
-			})
-		})
-	}
-}
-
 // An error of the query is no fault of the member: nobody else is asked.
 func TestQueryErrorsAreNotRetried(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -245,76 +248,6 @@ func TestQueryErrorsAreNotRetried(t *testing.T) {
 		_, err := ask(t.Context(), t, newGroup(Options{}, a, b))
 		require.EqualError(t, err, "found duplicate series")
 		require.EqualValues(t, 1, a.asked.Load()+b.asked.Load())
-	})
-}
-
-// A member that fails again and again is left out, for longer each time, and comes back when it is well. The last one is never left out.
-func TestEjection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		broken := true
-		bad := &fake{name: "bad", err: func() error {
-			if broken {
-				return errors.New("boom")
-			}
-			return nil
-		}}
-		good := &fake{name: "good", delay: after(20 * time.Millisecond)}
-		g := newGroup(Options{}, bad, good)
-		for range 100 {
-			_, err := ask(t.Context(), t, g)
-			require.NoError(t, err)
-		}
-		asked := bad.asked.Load()
-		require.LessOrEqual(t, asked, int64(3))
-		time.Sleep(11 * time.Second)
-		for range 100 {
-			_, err := ask(t.Context(), t, g)
-			require.NoError(t, err)
-		}
-		require.Equal(t, asked+1, bad.asked.Load(), "one try after the time is over")
-		time.Sleep(time.Minute)
-		broken = false
-		for range 100 {
-			_, err := ask(t.Context(), t, g)
-			require.NoError(t, err)
-		}
-		require.Greater(t, bad.asked.Load(), asked+10)
-
-		alone := newGroup(Options{}, &fake{name: "alone", err: func() error { return errors.New("boom") }})
-		for range 10 {
-			_, err := ask(t.Context(), t, alone)
-			require.ErrorContains(t, err, "boom")
-		}
-	})
-}
-
-// A member that lacks data of the time asked for is not picked.
-func TestCoverageOfMembers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		whole := &fake{name: "whole", coverage: remote.Intervals{{Start: 0, End: 5000}}, delay: after(time.Second)}
-		gap := &fake{name: "gap", coverage: remote.Intervals{{Start: 0, End: 400}, {Start: 600, End: 9000}}}
-		g := newGroup(Options{}, gap, whole)
-		require.Equal(t, remote.Intervals{{Start: 0, End: 9000}}, g.Coverage()[0].Intervals)
-		for range 10 {
-			who, err := ask(t.Context(), t, g)
-			require.NoError(t, err)
-			require.Equal(t, "whole", who)
-		}
-		require.Zero(t, gap.asked.Load())
-		short := &fake{name: "short", coverage: remote.Intervals{{Start: 300, End: 9000}}}
-		_, err := ask(t.Context(), t, newGroup(Options{}, gap, short))
-		require.ErrorContains(t, err, "no member of replica group group holds all the data up to 1970-01-01T00:00:01Z")
-	})
-}
-
-func TestCancelled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := &fake{name: "a", delay: after(time.Hour)}, &fake{name: "b", delay: after(time.Hour)}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err := ask(ctx, t, newGroup(Options{}, a, b))
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.Zero(t, a.running.Load()+b.running.Load())
 	})
 }
 
@@ -344,5 +277,30 @@ func TestAnnounced(t *testing.T) {
 	for _, members := range groups {
 		require.Equal(t, []string{"a", "e"}, names(members))
 		require.Equal(t, "3.9", New("bucket", members, Options{}).Capabilities().LanguageLevel)
+		require.False(t, New("bucket", members, Options{}).Capabilities().SamplesOnly)
+		older.caps.SamplesOnly = true
+		require.True(t, New("bucket", members, Options{}).Capabilities().SamplesOnly)
+	}
+}
+
+// Label sets in another order are the same, and engines with other ones are no replicas, whatever their ids.
+func TestAnnouncedLabelSets(t *testing.T) {
+	store := remote.Capabilities{GroupID: "bucket", PeerType: remote.PeerStore}
+	sets := func(names ...string) (out []remote.Coverage) {
+		for _, n := range names {
+			out = append(out, remote.Coverage{Labels: labels.FromStrings("cluster", n), Intervals: remote.Intervals{remote.Always}})
+		}
+		return out
+	}
+	groups, alone := Announced([]remote.RemoteEngine{
+		&fake{name: "a", caps: store, coverage: sets("x", "y")},
+		&fake{name: "b", caps: store, coverage: sets("x", "z")},
+		&fake{name: "c", caps: store, coverage: sets("y", "x")},
+	})
+	require.Len(t, alone, 1)
+	require.Equal(t, "b", alone[0].Name())
+	require.Len(t, groups, 1)
+	for _, members := range groups {
+		require.Len(t, members, 2)
 	}
 }

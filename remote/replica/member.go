@@ -26,16 +26,28 @@ type member struct {
 	until    time.Time
 }
 
+// outcome is how a request to a member ended.
+type outcome int
+
+const (
+	cancelled outcome = iota // it says nothing of the member
+	whole                    // the answer is whole, or an error of the query
+	failed                   // by the member's fault
+)
+
 func newMember(e remote.RemoteEngine, opts Options) *member { return &member{engine: e, opts: opts} }
 
 // halfLife is the time in which a slow answer is half forgotten, so that a member that was slow is tried again.
 const halfLife = 10 * time.Second
 
+// quick is the least time that a score knows, in seconds, so that requests in flight count also for members that are not known yet.
+const quick = 1e-3
+
 // score is the time that a request may take to be answered, about: less is better.
 func (m *member) score(now time.Time) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.ewma * math.Exp2(-float64(now.Sub(m.last))/float64(halfLife)) * float64(m.inFlight+1)
+	return max(quick, m.ewma*math.Exp2(-float64(now.Sub(m.last))/float64(halfLife))) * float64(m.inFlight+1)
 }
 
 // begin notes that the member was asked.
@@ -62,7 +74,6 @@ func (m *member) answered(after time.Duration) {
 	m.last = time.Now()
 	m.recent[m.count%len(m.recent)] = s
 	m.count++
-	m.failures, m.times = 0, 0
 }
 
 // outrun notes that no answer had begun when another member's did.
@@ -73,35 +84,32 @@ func (m *member) outrun(after time.Duration) {
 	m.last = time.Now()
 }
 
-// end notes that a request is over. failed says that it was the member's fault.
-func (m *member) end(failed bool, last bool) {
+// end notes how a request is over that began at some time. Failures of requests from before the member was left out, or while it was,
+// make it no worse.
+func (m *member) end(began time.Time, o outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inFlight--
-	if !failed {
-		return
+	switch {
+	case o == whole:
+		m.failures, m.times, m.until = 0, 0, time.Time{}
+	case o == cancelled || began.Before(m.until):
+	default:
+		if m.failures++; m.failures < m.opts.Failures {
+			return
+		}
+		// It stays above the limit: once more, when the time is over, is enough.
+		m.times++
+		m.until = time.Now().Add(time.Duration(min(m.times, 30)) * m.opts.Ejection)
+		m.opts.Metrics.eject(m)
 	}
-	if m.failures++; m.failures < m.opts.Failures || last {
-		return
-	}
-	m.failures = 0
-	m.times++
-	m.until = time.Now().Add(time.Duration(min(m.times, 30)) * m.opts.Ejection)
-	m.opts.Metrics.eject(m)
 }
 
-// ejected tells whether the member is left out. When that time is over it is asked again, and once more is enough to leave it
-// out for longer.
+// ejected tells whether the member is left out. When that time is over it is asked again.
 func (m *member) ejected(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now.Before(m.until) {
-		return true
-	}
-	if m.times > 0 && m.failures == 0 {
-		m.failures = m.opts.Failures - 1
-	}
-	return false
+	return now.Before(m.until)
 }
 
 // late is how long to wait for an answer to begin before another member is asked: as long as 19 of 20 took lately.
@@ -118,37 +126,8 @@ func (m *member) late() time.Duration {
 	return max(m.opts.LeastDelay, p95)
 }
 
+// hangs is how long it takes for a member to be taken for one that hangs: far longer than an answer took lately, and than what
+// may be a query that takes long to begin.
+func (m *member) hangs() time.Duration { return max(5*time.Second, 20*m.late()) }
+
 func shuffle(m []*member) { rand.Shuffle(len(m), func(i, j int) { m[i], m[j] = m[j], m[i] }) }
-
-// budget bounds extra requests to a share of all requests, with a few to begin with.
-type budget struct {
-	share float64
-
-	mu     sync.Mutex
-	tokens float64
-	begun  bool
-}
-
-// maxTokens are the most extra requests that can be saved up.
-const maxTokens = 10
-
-// earn counts a request.
-func (b *budget) earn() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.begun {
-		b.begun, b.tokens = true, maxTokens
-	}
-	b.tokens = min(maxTokens, b.tokens+b.share)
-}
-
-// spend takes an extra request, if there is one left.
-func (b *budget) spend() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.tokens < 1 {
-		return false
-	}
-	b.tokens--
-	return true
-}

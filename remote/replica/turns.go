@@ -1,0 +1,129 @@
+package replica
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/stride-promql/stride/remote"
+)
+
+// turns is who of a group is asked for something, one after another: first the members that have all the data that it needs. Those that lack
+// some of it come only when none of these is left, and only where a partial response is allowed.
+type turns struct {
+	group   *Group
+	whole   []*member
+	lacking []lacking
+	partial bool
+	errs    []error // of those that failed
+}
+
+// lacking is a member without some of the data.
+type lacking struct {
+	*member
+	missing remote.Intervals
+}
+
+// turns orders the members: of two random ones that were not left out the better one leads, and those left out come last.
+func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
+	t := &turns{group: g, partial: remote.RequestFrom(ctx).PartialResponse}
+	now := time.Now()
+	lacks := g.lacks()
+	var out []*member
+	for i, m := range g.members {
+		missing := lacks[i].of(needs, now)
+		switch {
+		case len(missing) > 0:
+			t.lacking = append(t.lacking, lacking{m, missing})
+		case m.ejected(now):
+			out = append(out, m)
+		default:
+			t.whole = append(t.whole, m)
+		}
+	}
+	shuffle(t.whole)
+	if len(t.whole) > 1 && t.whole[1].score(now) < t.whole[0].score(now) {
+		t.whole[0], t.whole[1] = t.whole[1], t.whole[0]
+	}
+	shuffle(out)
+	t.whole = append(t.whole, out...)
+	slices.SortStableFunc(t.lacking, func(a, b lacking) int { return cmp.Compare(length(a.missing), length(b.missing)) })
+	return t
+}
+
+// more tells whether a member with all the data is still to be asked that was not left out.
+func (t *turns) more() bool { return len(t.whole) > 0 && !t.whole[0].ejected(time.Now()) }
+
+// next is the next member, or nil. A member that lacks data has a warning that says so.
+func (t *turns) next() (*member, error) {
+	if len(t.whole) > 0 {
+		m := t.whole[0]
+		t.whole = t.whole[1:]
+		return m, nil
+	}
+	for len(t.lacking) > 0 {
+		l := t.lacking[0]
+		t.lacking = t.lacking[1:]
+		err := fmt.Errorf("it lacks data %s", inWords(l.missing))
+		if t.partial {
+			return l.member, t.warning(l.member, err)
+		}
+		t.failed(l.member, err)
+	}
+	return nil, nil
+}
+
+// warning is that of an answer without all the data.
+func (t *turns) warning(m *member, lacks error) error {
+	var others string
+	if len(t.errs) > 0 {
+		others = ", but others failed: " + joined(t.errs)
+	}
+	return fmt.Errorf("%w: remote engine %s answered for replica group %s, of which results may be missing: %w%s",
+		annotations.PromQLWarning, m.engine.Name(), t.group.name, lacks, others)
+}
+
+// again puts a member that has not failed behind the others.
+func (t *turns) again(m *member) { t.whole = append(t.whole, m) }
+
+// failed notes a member's error.
+func (t *turns) failed(m *member, err error) {
+	t.errs = append(t.errs, remote.EngineError(m.engine.Name(), err))
+}
+
+// err is the error of what no member answered.
+func (t *turns) err() error { return &errAll{t.group.name, t.errs} }
+
+// errAll is the error of a query that no member answered.
+type errAll struct {
+	group string
+	errs  []error
+}
+
+// Error names each member's error.
+func (e *errAll) Error() string {
+	return fmt.Sprintf("no member of replica group %s answered: %s", e.group, joined(e.errs))
+}
+
+// Unwrap gives the members' errors.
+func (e *errAll) Unwrap() []error { return e.errs }
+
+func joined(errs []error) string {
+	var texts []string
+	for _, err := range errs {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
+}
+
+// isQuerys tells errors of the query, which every member would give.
+func isQuerys(err error) bool {
+	var q *remote.QueryError
+	return errors.As(err, &q)
+}
