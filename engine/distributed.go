@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/util/stats"
 
 	"github.com/stride-promql/stride/logicalplan"
+	"github.com/stride-promql/stride/operators"
 	"github.com/stride-promql/stride/physicalplan"
 	"github.com/stride-promql/stride/remote"
 )
@@ -60,16 +61,10 @@ func WithPartialResponse(opts promql.QueryOpts, partial bool) promql.QueryOpts {
 	return partialOpts{opts, partial}
 }
 
-// passes are the optimizers for a query: with distribution, those that cut it come before the first that leaves no PromQL.
+// passes are the optimizers for a query: with distribution, those that cut it come before the first that leaves no PromQL. For a part of
+// another engine's query, those before that have run there.
 func (q *query) passes() []logicalplan.Optimizer {
 	own := q.engine.opts.Optimizers
-	d := q.engine.distribution
-	if d == nil {
-		return own
-	}
-	if q.engines == nil {
-		q.engines = d.endpoints.Engines()
-	}
 	at := len(own)
 	for i, p := range own {
 		if _, ok := p.(logicalplan.DAGPass); ok {
@@ -77,18 +72,48 @@ func (q *query) passes() []logicalplan.Optimizer {
 			break
 		}
 	}
-	passes := append([]logicalplan.Optimizer{}, own[:at]...)
-	c := logicalplan.Conditions{Unsplit: q.unsplit, DelayedNames: q.engine.opts.EnableDelayedNameRemoval, StartTimestamps: q.useST}
-	passes = append(passes, d.optimizer.PassthroughWithEngines(q.engines, c), d.optimizer.WithEngines(q.engines, c))
-	return append(passes, own[at:]...)
+	var passes []logicalplan.Optimizer
+	if q.fragment == nil {
+		passes = append(passes, own[:at]...)
+	}
+	if d := q.engine.distribution; d != nil {
+		if q.engines == nil {
+			q.engines = d.endpoints.Engines()
+		}
+		c := logicalplan.Conditions{Unsplit: q.unsplit, DelayedNames: q.switches().DelayedNameRemoval, StartTimestamps: q.useST}
+		passes = append(passes, d.optimizer.PassthroughWithEngines(q.engines, c), d.optimizer.WithEngines(q.engines, c))
+	}
+	for _, p := range own[at:] {
+		if _, ok := p.(logicalplan.DAGPass); ok || q.fragment == nil {
+			passes = append(passes, p)
+		}
+	}
+	return passes
 }
 
-// withRequest gives the query an id, if nobody has, by which other nodes know its parts as parts of one query.
-func withRequest(ctx context.Context) context.Context {
+// switches are those of the engine at the root of the query.
+func (q *query) switches() logicalplan.FragmentOptions {
+	if q.fragment != nil {
+		return q.fragment.Options
+	}
+	o := &q.engine.opts
+	return logicalplan.FragmentOptions{
+		DelayedNameRemoval: o.EnableDelayedNameRemoval,
+		TypeAndUnitLabels:  o.EnableTypeAndUnitLabels,
+		UseStartTimestamps: q.useST,
+		PerStepStats:       q.samples.EnablePerStepStats,
+	}
+}
+
+// withRequest gives the query an id, if nobody has, by which other nodes know its parts as parts of one query. What allows the query to
+// go without engines that fail allows its parts to do so, too, and storages that look at the Request.
+func (q *query) withRequest(ctx context.Context) context.Context {
 	r := remote.RequestFrom(ctx)
 	if r.ID == "" {
 		r.ID = rand.Text()
 	}
+	q.partial = q.partial || r.PartialResponse
+	r.PartialResponse = q.partial
 	return remote.WithRequest(ctx, r)
 }
 
@@ -100,50 +125,38 @@ func (q *query) remotes() *physicalplan.Remote {
 	if q.engine.distribution == nil {
 		return nil
 	}
-	r := &physicalplan.Remote{Start: q.send, Check: q.checkPart, Slots: make(chan struct{}, maxRemotes)}
+	return &physicalplan.Remote{Start: q.send, Failed: q.failed, Check: q.checkPart, Slots: make(chan struct{}, maxRemotes)}
+}
+
+// failed says what an error of another engine is to the query. Errors of the query itself, which would have come from here as well, stay what
+// they are.
+func (q *query) failed(r *logicalplan.Remote, err error) (warning, failure error) {
+	var own *remote.QueryError
+	if errors.As(err, &own) {
+		return nil, own.Err
+	}
+	if own := errorOfQuery(err); own != nil {
+		return nil, own
+	}
 	if q.partial {
-		r.Missing = missing
-	} else {
-		r.Start = func(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error) {
-			s, err := q.send(ctx, r)
-			if err != nil {
-				return nil, remoteError(r, err)
-			}
-			return namedStream{s, r}, nil
-		}
+		return missing(r, err), nil
 	}
-	return r
-}
-
-// namedStream names the engine in errors.
-type namedStream struct {
-	remote.ColumnStream
-	of *logicalplan.Remote
-}
-
-// Next implements remote.ColumnStream.
-func (s namedStream) Next(ctx context.Context) (*remote.Columns, error) {
-	c, err := s.ColumnStream.Next(ctx)
-	if err != nil {
-		err = remoteError(s.of, err)
+	if errors.Is(err, operators.ErrShortOfMemory) {
+		err = errors.New(err.Error()) // that engine is short of memory: this query need not do with less
 	}
-	return c, err
+	return nil, remote.EngineError(r.Engine.Name(), err)
 }
 
-// remoteError is an error of another engine. Errors of the query itself, which would have come from here as well, stay what they are.
-func remoteError(r *logicalplan.Remote, err error) error {
-	var q *remote.QueryError
-	if errors.As(err, &q) {
-		return q.Err
-	}
-	return remote.EngineError(r.Engine.Name(), err)
-}
-
-// missing is the warning for an engine that failed.
+// missing is the warning for an engine that failed to evaluate a part.
 func missing(r *logicalplan.Remote, err error) error {
+	return missingFrom(r.Engine, r.Times.Start+int64(r.Steps.From)*r.Times.Interval, r.Times.Start+int64(r.Steps.To-1)*r.Times.Interval, err)
+}
+
+// missingFrom is the warning for an engine whose data of the times from..to is missing.
+func missingFrom(e remote.RemoteEngine, from, to int64, err error) error {
 	var sets []string
 	more := 0
-	for _, c := range r.Engine.Coverage() {
+	for _, c := range e.Coverage() {
 		if len(sets) == 5 {
 			more++
 			continue
@@ -153,10 +166,9 @@ func missing(r *logicalplan.Remote, err error) error {
 	if more > 0 {
 		sets = append(sets, fmt.Sprintf("and %d more", more))
 	}
-	from := time.UnixMilli(r.Times.Start + int64(r.Steps.From)*r.Times.Interval).UTC().Format(time.RFC3339)
-	to := time.UnixMilli(r.Times.Start + int64(r.Steps.To-1)*r.Times.Interval).UTC().Format(time.RFC3339)
+	at := func(t int64) string { return time.UnixMilli(t).UTC().Format(time.RFC3339) }
 	return fmt.Errorf("%w: remote engine %s failed, so that results from %s to %s of series with the external labels %s may be missing: %s",
-		annotations.PromQLWarning, r.Engine.Name(), from, to, strings.Join(sets, ", "), err)
+		annotations.PromQLWarning, e.Name(), at(from), at(to), strings.Join(sets, ", "), err)
 }
 
 // checkPart refuses a part of an aggregation that is of no use.
@@ -184,27 +196,26 @@ func saysMixed(a annotations.Annotations) bool {
 // mixed tells whether a query has to be done again because what met in a group of a split aggregation does not go together: only
 // who sees all samples knows what is left of the group, and what to call it.
 func (q *query) mixed(a annotations.Annotations) bool {
-	if q.engine.distribution == nil || q.unsplit || !saysMixed(a) {
+	return saysMixed(a) && q.splits()
+}
+
+// splits tells whether the plan has aggregations that are of no use if floats and histograms met in one of their groups.
+func (q *query) splits() bool {
+	if q.engine.distribution == nil || q.unsplit {
 		return false
 	}
-	split := false
+	found := false
 	logicalplan.Walk(q.plan.Root, func(n logicalplan.Node) bool {
 		r, ok := n.(*logicalplan.Remote)
-		split = split || ok && r.Unmixed
-		return !split
+		found = found || ok && r.Unmixed
+		return !found
 	})
-	return split
+	return found
 }
 
 // send starts a part of the query at another engine.
 func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error) {
-	o := &q.engine.opts
-	version, plan, err := r.Query.Encode(r.Times, q.stmt.LookbackDelta.Milliseconds(), r.Steps, logicalplan.FragmentOptions{
-		DelayedNameRemoval: o.EnableDelayedNameRemoval,
-		TypeAndUnitLabels:  o.EnableTypeAndUnitLabels,
-		UseStartTimestamps: q.useST,
-		PerStepStats:       q.samples.EnablePerStepStats,
-	})
+	version, plan, err := r.Query.Encode(r.Times, q.stmt.LookbackDelta.Milliseconds(), r.Steps, q.switches())
 	if err != nil {
 		return nil, err
 	}
@@ -232,10 +243,14 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 	}
 	if s, ok := sent.(remote.Streamer); ok {
 		stream, err := s.Stream(ctx)
-		if err == nil && caps.PlanVersion < version {
+		switch {
+		case err != nil:
+			sent.Close()
+			return nil, err
+		case caps.PlanVersion < version:
 			stream = ofText{stream, from}
 		}
-		return stream, err
+		return stream, nil
 	}
 	res := sent.Exec(ctx)
 	defer sent.Close()
@@ -279,8 +294,11 @@ func (s ofText) Trailer() remote.Trailer {
 	return t
 }
 
-// replan plans the query again without what turned out not to hold.
+// replan plans the query again without what turned out not to hold. The first result is dropped.
 func (q *query) replan() error {
+	if q.memory != nil {
+		q.memory.close()
+	}
 	q.unsplit = true
 	*q.samples = *stats.NewQuerySamples(q.samples.EnablePerStepStats)
 	return q.optimize()

@@ -63,6 +63,8 @@ type faultyQuery struct {
 	f *faulty
 }
 
+func (q *faultyQuery) Close() {}
+
 func (q *faultyQuery) Stream(ctx context.Context) (remote.ColumnStream, error) {
 	return q.f.stream(ctx)
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -35,7 +34,7 @@ func (e *Engine) NewFragmentQuery(ctx context.Context, queryable storage.Queryab
 		queryable: queryable,
 		text:      text,
 		fragment:  f,
-		plan:      p,
+		encoded:   encoded,
 		built:     p,
 		stmt: &parser.EvalStmt{
 			Expr:  &parser.StringLiteral{Val: text},
@@ -65,17 +64,12 @@ func (e *Engine) NewFragmentQuery(ctx context.Context, queryable storage.Queryab
 	return &fragmentQuery{q}, nil
 }
 
-// optimizeFragment runs the passes that make one engine's work less; the others have run at the root.
+// optimizeFragment makes the plan: passes that make one engine's work less run here, the others have run at the root. A distributed
+// engine lets its own engines evaluate what they can of the part.
 func (q *query) optimizeFragment() (err error) {
 	defer func() { q.logPanic(err) }()
 	defer operators.Recover(&err)
-	var passes []logicalplan.Optimizer
-	for _, p := range q.engine.opts.Optimizers {
-		if _, ok := p.(logicalplan.DAGPass); ok {
-			passes = append(passes, p)
-		}
-	}
-	return q.optimizeWith(passes)
+	return q.optimize()
 }
 
 // fragmentQuery is the query of a part.
@@ -115,7 +109,7 @@ func (q *fragmentQuery) Exec(ctx context.Context) *promql.Result {
 	var buf []byte
 	for {
 		c, err := s.Next(ctx)
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			return &promql.Result{Value: m, Warnings: s.Trailer().Annotations}
 		}
 		if err != nil {
@@ -161,10 +155,13 @@ func (s *fragmentStream) Next(ctx context.Context) (*remote.Columns, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if s.err != nil {
-		return nil, &remote.QueryError{Err: s.err}
+	if s.err == nil {
+		return nil, io.EOF
 	}
-	return nil, io.EOF
+	if own := errorOfQuery(s.err); own != nil {
+		return nil, &remote.QueryError{Err: own}
+	}
+	return nil, s.err
 }
 
 // Trailer implements remote.ColumnStream.

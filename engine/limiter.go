@@ -98,16 +98,17 @@ func (s *share) Grow(n int64) error {
 func (s *share) Wait(ctx context.Context) bool {
 	l := s.l
 	l.mu.Lock()
-	// A quarter more than what was too little.
-	need := min(s.short+s.short/4, l.max)
+	// A quarter more than what was too little. What other engines send comes in while this query waits, and may be too much then.
+	short := s.short
+	need := min(short+short/4, l.max)
 	alone := l.running <= 1
 	l.mu.Unlock()
-	if alone || need <= s.short {
+	if alone || need <= short {
 		return false
 	}
 	s.finish()
 	granted, err := s.reserve(ctx, need)
-	return err == nil && granted > s.short
+	return err == nil && granted > short
 }
 
 // begin waits until there is memory to select series with, or until no other query runs.
@@ -121,7 +122,9 @@ func (s *share) begin(ctx context.Context) error {
 // many it may count on.
 func (s *share) expect(ctx context.Context, bytes int64) (int64, error) {
 	s.finish()
+	s.l.mu.Lock()
 	s.bound = true
+	s.l.mu.Unlock()
 	// An estimate may be far too high. No query keeps all others out; one that gets less than it needs runs in ranges, or asks again.
 	const part = 2
 	return s.reserve(ctx, min(bytes, s.l.max/part+1))
@@ -129,8 +132,9 @@ func (s *share) expect(ctx context.Context, bytes int64) (int64, error) {
 
 func (s *share) reserve(ctx context.Context, bytes int64) (int64, error) {
 	l := s.l
+	admit := make(chan struct{})
 	l.mu.Lock()
-	s.asked, s.admit = bytes, make(chan struct{})
+	s.asked, s.admit = bytes, admit
 	at := len(l.queue)
 	for s.bound && at > 0 && !l.queue[at-1].bound {
 		at--
@@ -138,20 +142,20 @@ func (s *share) reserve(ctx context.Context, bytes int64) (int64, error) {
 	l.queue = slices.Insert(l.queue, at, s)
 	l.admitNext()
 	l.mu.Unlock()
+	ended := false
 	select {
-	case <-s.admit:
-		return s.granted, nil
+	case <-admit:
 	case <-ctx.Done():
+		ended = true
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	i := slices.Index(l.queue, s)
-	if i < 0 {
-		return s.granted, nil // admitted meanwhile
+	if i := slices.Index(l.queue, s); ended && i >= 0 { // else it was admitted meanwhile
+		l.queue = slices.Delete(l.queue, i, i+1)
+		l.admitNext()
+		return 0, ctx.Err()
 	}
-	l.queue = slices.Delete(l.queue, i, i+1)
-	l.admitNext()
-	return 0, ctx.Err()
+	return s.granted, nil
 }
 
 // admitNext grants the first in the queue what they asked for as long as that is free, or what is free if no query runs.

@@ -42,8 +42,9 @@ type query struct {
 	unsplit bool                  // sums and averages are not to be split
 	partial bool                  // engines that fail become warnings
 
-	// Of a part of another engine's query: its steps and what takes the result.
+	// Of a part of another engine's query: its steps, how it came, and what takes the result.
 	fragment *logicalplan.Fragment
+	encoded  []byte
 	emit     func(*remote.Columns) error
 
 	limits   limits
@@ -127,11 +128,7 @@ func (q *query) optimize() (err error) {
 		return err
 	}
 	q.notes = nil
-	return q.optimizeWith(q.passes())
-}
-
-func (q *query) optimizeWith(passes []logicalplan.Optimizer) error {
-	for _, pass := range passes {
+	for _, pass := range q.passes() {
 		var notes annotations.Annotations
 		if q.plan, notes = pass.Optimize(q.plan); q.plan == nil {
 			return fmt.Errorf("optimizer %s gave no plan", pass.Name())
@@ -141,7 +138,18 @@ func (q *query) optimizeWith(passes []logicalplan.Optimizer) error {
 	return nil
 }
 
+// build makes the plan as it is written or, of a part of another engine's query, as it came.
 func (q *query) build() (*logicalplan.Plan, error) {
+	if q.fragment != nil {
+		if q.plan == nil {
+			return q.fragment.Plan, nil
+		}
+		f, err := logicalplan.DecodeFragment(q.encoded) // passes have changed the first one
+		if err != nil {
+			return nil, err
+		}
+		return f.Plan, nil
+	}
 	return logicalplan.Build(q.stmt, logicalplan.BuildOptions{
 		NoStepSubqueryInterval: q.engine.opts.NoStepSubqueryIntervalFn,
 		MaxDepth:               q.engine.opts.MaxExpressionDepth,
@@ -222,9 +230,7 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 func (q *query) exec(ctx context.Context) (value parser.Value, warnings annotations.Annotations, err error) {
 	e := q.engine
 	e.metrics.queries.Inc()
-	if e.distribution != nil {
-		ctx = withRequest(ctx)
-	}
+	ctx = q.withRequest(ctx)
 	ctx, cancel := q.context(ctx)
 	defer cancel()
 	defer func() {
@@ -254,14 +260,37 @@ func (q *query) exec(ctx context.Context) (value parser.Value, warnings annotati
 	if err := operators.ContextError(ctx, operators.EnvExecution); err != nil {
 		return nil, nil, err
 	}
-	value, warnings, err = q.run(ctx)
-	if errors.Is(err, logicalplan.ErrMixed) || err == nil && q.mixed(warnings) {
-		if err = q.replan(); err == nil {
-			value, warnings, err = q.run(ctx)
-		}
-	}
+	value, warnings, err = q.runSplit(ctx)
 	if err == nil && (e.opts.EnableQueryCost || !q.instant) {
 		err = operators.ContextError(ctx, operators.EnvEvaluation)
+	}
+	return value, warnings, err
+}
+
+// runSplit runs the query, and once more if aggregations had been split that cannot be. What goes to another engine waits until that
+// is known.
+func (q *query) runSplit(ctx context.Context) (parser.Value, annotations.Annotations, error) {
+	emit := q.emit
+	var held []*remote.Columns
+	if emit != nil && q.splits() {
+		q.emit = func(c *remote.Columns) error {
+			held = append(held, c)
+			return nil
+		}
+	}
+	value, warnings, err := q.run(ctx)
+	q.emit = emit
+	if errors.Is(err, logicalplan.ErrMixed) || err == nil && q.mixed(warnings) {
+		if err := q.replan(); err != nil {
+			return nil, nil, err
+		}
+		return q.run(ctx)
+	}
+	for _, c := range held {
+		if err != nil {
+			break
+		}
+		err = emit(c)
 	}
 	return value, warnings, err
 }

@@ -3,8 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -30,17 +31,18 @@ type RemoteOpts struct {
 }
 
 // NewRemoteEngine is an engine over a storage as other engines see it: what a node serves, and what tests and programs with
-// several storages use without a network. Series of the storage carry the external labels.
+// several storages use without a network. Series of the storage carry the external labels. A distributed engine, which lets its own
+// engines evaluate what it is asked, needs no storage: queryable may be nil.
 func NewRemoteEngine(e *Engine, queryable storage.Queryable, opts RemoteOpts) remote.RemoteEngine {
 	opts.PartitionLabels = slices.Clone(opts.PartitionLabels)
 	slices.Sort(opts.PartitionLabels)
-	return &remoteEngine{engine: e, Queryable: queryable, opts: opts}
+	return &remoteEngine{engine: e, queryable: queryable, opts: opts}
 }
 
 type remoteEngine struct {
-	storage.Queryable
-	engine *Engine
-	opts   RemoteOpts
+	queryable storage.Queryable
+	engine    *Engine
+	opts      RemoteOpts
 }
 
 var _ remote.Selector = (*remoteEngine)(nil)
@@ -68,17 +70,28 @@ func (r *remoteEngine) Capabilities() remote.Capabilities {
 // NewInstantQuery implements remote.RemoteEngine.
 func (r *remoteEngine) NewInstantQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, ts time.Time) (promql.Query, error) {
 	if version, plan := q.Plan(); version > 0 {
-		return r.engine.NewFragmentQuery(ctx, r.Queryable, opts, q.String(), plan)
+		return r.engine.NewFragmentQuery(ctx, r.queryable, opts, q.String(), plan)
 	}
-	return r.engine.NewInstantQuery(ctx, r.Queryable, opts, q.String(), ts)
+	return r.engine.NewInstantQuery(ctx, r.queryable, opts, q.String(), ts)
 }
 
 // NewRangeQuery implements remote.RemoteEngine.
 func (r *remoteEngine) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
 	if version, plan := q.Plan(); version > 0 {
-		return r.engine.NewFragmentQuery(ctx, r.Queryable, opts, q.String(), plan)
+		return r.engine.NewFragmentQuery(ctx, r.queryable, opts, q.String(), plan)
 	}
-	return r.engine.NewRangeQuery(ctx, r.Queryable, opts, q.String(), start, end, interval)
+	return r.engine.NewRangeQuery(ctx, r.queryable, opts, q.String(), start, end, interval)
+}
+
+// Querier implements remote.Selector.
+func (r *remoteEngine) Querier(mint, maxt int64) (storage.Querier, error) {
+	switch d := r.engine.distribution; {
+	case r.queryable != nil:
+		return r.queryable.Querier(mint, maxt)
+	case d != nil:
+		return remoteStorage(d.endpoints.Engines()).Querier(mint, maxt)
+	}
+	return nil, errNoSamples
 }
 
 // storage is what the query reads from where it is evaluated here.
@@ -95,44 +108,100 @@ type remoteStorage []remote.RemoteEngine
 // errNoSamples is the error where samples are needed and some engine does not give any.
 var errNoSamples = errors.New("a part of the query has to be evaluated over samples, which this engine does not give; give the query a storage")
 
-// Querier implements storage.Queryable.
+// Querier implements storage.Queryable. No engine is asked for anything before a Select.
 func (s remoteStorage) Querier(mint, maxt int64) (storage.Querier, error) {
-	var queriers []storage.Querier
-	for _, e := range s {
-		selector, ok := e.(remote.Selector)
-		if !ok {
-			queriers = append(queriers, noSamples{e.Name()})
-			continue
-		}
-		q, err := selector.Querier(mint, maxt)
-		if err != nil {
-			for _, q := range queriers {
-				_ = q.Close()
-			}
-			return nil, remote.EngineError(e.Name(), err)
-		}
-		queriers = append(queriers, q)
+	queriers := make([]storage.Querier, len(s))
+	for i, e := range s {
+		queriers[i] = &engineQuerier{engine: e, mint: mint, maxt: maxt}
 	}
 	return storage.NewMergeQuerier(queriers, nil, storage.ChainedSeriesMerge), nil
 }
 
-// noSamples stands for an engine that gives results only. It fails when it is read from, not before.
-type noSamples struct{ name string }
+// engineQuerier reads from one engine. It names the engine in errors, which are warnings where a partial response is wanted.
+type engineQuerier struct {
+	engine     remote.RemoteEngine
+	mint, maxt int64
 
-// Select implements storage.Querier.
-func (n noSamples) Select(context.Context, bool, *storage.SelectHints, ...*labels.Matcher) storage.SeriesSet {
-	return storage.ErrSeriesSet(fmt.Errorf("remote engine %s: %w", n.name, errNoSamples))
+	mu     sync.Mutex
+	opened storage.Querier // nil before the first Select
 }
 
-// LabelValues implements storage.Querier.
-func (noSamples) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (q *engineQuerier) open() (storage.Querier, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.opened != nil {
+		return q.opened, nil
+	}
+	s, ok := q.engine.(remote.Selector)
+	if !ok {
+		return nil, errNoSamples
+	}
+	opened, err := s.Querier(q.mint, q.maxt)
+	if err == nil {
+		q.opened = opened
+	}
+	return opened, err
+}
+
+// Select implements storage.Querier.
+func (q *engineQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	var set storage.SeriesSet
+	if of, err := q.open(); err != nil {
+		set = storage.ErrSeriesSet(err)
+	} else {
+		set = of.Select(ctx, sorted, hints, matchers...)
+	}
+	return &engineSeries{SeriesSet: set, engine: q.engine, ctx: ctx, mint: q.mint, maxt: q.maxt}
+}
+
+// LabelValues implements storage.Querier; engines of queries are not asked for any.
+func (*engineQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return nil, nil, nil
 }
 
-// LabelNames implements storage.Querier.
-func (noSamples) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+// LabelNames implements storage.Querier; engines of queries are not asked for any.
+func (*engineQuerier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return nil, nil, nil
 }
 
 // Close implements storage.Querier.
-func (noSamples) Close() error { return nil }
+func (q *engineQuerier) Close() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.opened == nil {
+		return nil
+	}
+	return q.opened.Close()
+}
+
+// engineSeries are the series of one engine.
+type engineSeries struct {
+	storage.SeriesSet
+	engine     remote.RemoteEngine
+	ctx        context.Context
+	mint, maxt int64
+}
+
+// Err implements storage.SeriesSet.
+func (s *engineSeries) Err() error {
+	err := s.SeriesSet.Err()
+	if err == nil || s.lenient() {
+		return nil
+	}
+	return remote.EngineError(s.engine.Name(), err)
+}
+
+// Warnings implements storage.SeriesSet.
+func (s *engineSeries) Warnings() annotations.Annotations {
+	warnings := s.SeriesSet.Warnings()
+	if err := s.SeriesSet.Err(); err != nil && s.lenient() {
+		warnings = maps.Clone(warnings)
+		warnings.Add(missingFrom(s.engine, s.mint, s.maxt, err))
+	}
+	return warnings
+}
+
+// lenient tells whether errors are warnings. The end of the query itself is none of the engine's.
+func (s *engineSeries) lenient() bool {
+	return s.ctx.Err() == nil && remote.RequestFrom(s.ctx).PartialResponse
+}

@@ -51,6 +51,10 @@ func (d *driver) runRanges(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		// Not before the range is through: what is rewound would be forgotten.
+		if err := p.consumeRemote(); err != nil {
+			return err
+		}
 		if p.query.MemoryLimited() {
 			p.query.Commit(m.query)
 		}

@@ -15,30 +15,45 @@ import (
 	"github.com/stride-promql/stride/remote"
 )
 
-// Remote says how parts of a query reach other engines.
+// Remote says how parts of a query reach other engines. It serves one plan.
 type Remote struct {
 	// Start sends a part.
 	Start func(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error)
-	// Missing makes the error of an engine a warning; nil: it is the query's error.
-	Missing func(r *logicalplan.Remote, err error) error
+	// Failed says what an error of the engine is to the query: a warning, after which the part is empty, or an error.
+	Failed func(r *logicalplan.Remote, err error) (warning, failure error)
 	// Check looks at the annotations of a part.
 	Check func(r *logicalplan.Remote, a annotations.Annotations) error
 	// Slots limits how many parts of the query are on their way at once.
 	Slots chan struct{}
+
+	failures *remoteexec.Failures
 }
 
 // remote is a part of the query that another engine evaluates.
 func (b *builder) remote(n *logicalplan.Remote, c place) *node {
-	conf := remoteexec.Config{Title: n.Describe(), Scope: c.scope.scope}
+	conf := remoteexec.Config{Title: n.Describe(), Scope: c.scope.scope, Ranges: b.opts.StepsPerRange > 0}
 	if r := b.opts.Remote; r != nil {
-		conf.Slots = r.Slots
+		if r.failures == nil {
+			r.failures = remoteexec.NewFailures()
+		}
+		conf.Slots, conf.Failures = r.Slots, r.failures
 		conf.Start = func(ctx context.Context) (remote.ColumnStream, error) { return r.Start(ctx, n) }
 		conf.Check = func(a annotations.Annotations) error { return r.Check(n, a) }
-		if r.Missing != nil {
-			conf.Missing = func(err error) error { return r.Missing(n, err) }
-		}
+		conf.Failed = func(err error) (warning, failure error) { return r.Failed(n, err) }
 	}
 	return b.add(remoteexec.New(b.account(), conf, c.grid), c.grid)
+}
+
+// consumeRemote counts what other engines read for the query's limits.
+func (p *Plan) consumeRemote() error {
+	for _, n := range p.nodes {
+		if e, ok := n.op.(*remoteexec.Exec); ok {
+			if err := e.Consume(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // dedup is the union of what several engines computed.

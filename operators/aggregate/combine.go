@@ -172,7 +172,7 @@ func (c *Combine) combine(out operators.Column, parts []part, step int) error {
 	switch {
 	case floats && histograms:
 		c.q.Annotate(annotations.NewMixedFloatsHistogramsAggWarning(c.pos))
-	case histograms:
+	case histograms && c.op == parser.AVG:
 		return c.averageHistogram(out, parts, step)
 	case floats && c.op == parser.AVG:
 		out.SetFloat(step, average(parts, step))
@@ -194,22 +194,22 @@ func (p part) has(step int) (avg, n float64, ok bool) {
 	return p.avg.F[step], p.count.F[step], true
 }
 
-// average is the mean of all samples. Where their sum would overflow, it is updated part by part.
+// average is the mean of all samples. Where their sum would overflow, it is updated part by part, each mean with its share.
 func average(parts []part, step int) float64 {
-	var sum, comp, total, mean, weight float64
+	var sum, comp, total, mean float64
 	finite := true
 	for _, p := range parts {
 		avg, n, ok := p.has(step)
 		if !ok {
 			continue
 		}
-		finite = finite && !math.IsInf(avg, 0)
+		finite = finite && !math.IsInf(avg, 0) && !math.IsNaN(avg)
 		sum, comp = kahansum.Inc(avg*n, sum, comp)
+		before := total
 		total += n
-		weight = n / total
-		mean += float64((avg - mean) * weight)
+		mean = float64(mean*(before/total)) + float64(avg*(n/total))
 	}
-	if finite && math.IsInf(sum, 0) {
+	if finite && (math.IsInf(sum, 0) || math.IsNaN(sum)) {
 		return mean
 	}
 	return sum/total + comp/total

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/operators"
@@ -74,7 +75,11 @@ func TestCombine(t *testing.T) {
 					seen++
 					mean, variance := moments(values[g][step])
 					want := map[parser.ItemType]float64{parser.AVG: mean, parser.STDVAR: variance, parser.STDDEV: math.Sqrt(variance)}[op]
-					require.InDelta(t, want/scale, x.F/scale, 1e-9*max(1, scale))
+					unit := scale
+					if op == parser.STDVAR {
+						unit *= scale
+					}
+					require.InDelta(t, want/unit, x.F/unit, 1e-9)
 				}
 			}
 			wanted := 0
@@ -87,6 +92,66 @@ func TestCombine(t *testing.T) {
 			}
 			require.Equal(t, wanted, seen)
 		}
+	}
+}
+
+// combineParts puts together one group's averages and numbers of samples, of one step, in the order given.
+func combineParts(t *testing.T, op parser.ItemType, avg, count []operatortest.Sample) operatortest.Result {
+	t.Helper()
+	var input []operatortest.Series
+	for p := range avg {
+		for part, x := range map[string]operatortest.Sample{"avg": avg[p], "count": count[p]} {
+			s := operatortest.NewSeries(labels.FromStrings("p", strconv.Itoa(p), "__part__", part), 1)
+			s.Samples[0] = x
+			input = append(input, s)
+		}
+	}
+	got := operatortest.Run(t, func(q *operators.Query, in []*operators.Schema) operators.Operator {
+		return NewCombine(q, op, in[0], "__part__", nil, false, operatortest.Grid(1), posrange.PositionRange{})
+	}, operatortest.Options{Steps: 1, Disjoint: true}, operatortest.Input{Series: input})
+	require.NoError(t, got.Err)
+	return got
+}
+
+// Averages of finite samples are finite, whatever their sum is, and those of others are what the sum says.
+func TestCombineOverflow(t *testing.T) {
+	float, inf := operatortest.Float, math.Inf(1)
+	for _, c := range []struct {
+		avg, count []operatortest.Sample
+		want       float64
+	}{
+		{[]operatortest.Sample{float(1.7e308), float(-1.7e308)}, []operatortest.Sample{float(2), float(2)}, 0},
+		{[]operatortest.Sample{float(1.7e308), float(1.7e308)}, []operatortest.Sample{float(2), float(6)}, 1.7e308},
+		{[]operatortest.Sample{float(-1.7e308), float(1.7e308), float(0)}, []operatortest.Sample{float(3), float(3), float(6)}, 0},
+		{[]operatortest.Sample{float(inf), float(-inf)}, []operatortest.Sample{float(1), float(1)}, math.NaN()},
+		{[]operatortest.Sample{float(inf), float(1.7e308)}, []operatortest.Sample{float(1), float(2)}, inf},
+		{[]operatortest.Sample{float(math.NaN()), float(1.7e308)}, []operatortest.Sample{float(1), float(2)}, math.NaN()},
+	} {
+		got := combineParts(t, parser.AVG, c.avg, c.count)
+		require.Len(t, got.Series, 1)
+		switch x := got.Series[0].Samples[0].F; {
+		case math.IsNaN(c.want):
+			require.True(t, math.IsNaN(x), x)
+		case math.IsInf(c.want, 0):
+			require.Equal(t, c.want, x)
+		default:
+			require.InDelta(t, c.want/1e308, x/1e308, 1e-12, "%v", c)
+		}
+	}
+}
+
+// Histograms have an average, and no deviation or variance.
+func TestCombineHistograms(t *testing.T) {
+	h := operatortest.Histogram(tsdbutil.GenerateTestFloatHistogram(1))
+	for op, want := range map[parser.ItemType]int{parser.AVG: 1, parser.STDDEV: 0, parser.STDVAR: 0} {
+		got := combineParts(t, op, []operatortest.Sample{h}, []operatortest.Sample{operatortest.Float(1)})
+		present := 0
+		for _, s := range got.Series {
+			if s.Samples[0].Present {
+				present++
+			}
+		}
+		require.Equal(t, want, present, parser.ItemTypeStr[op])
 	}
 }
 

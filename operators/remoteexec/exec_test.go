@@ -3,11 +3,15 @@ package remoteexec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	"github.com/prometheus/prometheus/util/annotations"
+	"github.com/prometheus/prometheus/util/stats"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -17,7 +21,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// stream gives columns, and then an error or io.EOF.
+// stream gives columns, where there are nil ones remote.ErrRestart, and then an error or io.EOF.
 type stream struct {
 	columns []*remote.Columns
 	err     error
@@ -31,6 +35,9 @@ func (s *stream) Next(ctx context.Context) (*remote.Columns, error) {
 	case len(s.columns) > 0:
 		c := s.columns[0]
 		s.columns = s.columns[1:]
+		if c == nil {
+			return nil, remote.ErrRestart
+		}
 		return c, nil
 	case s.hang:
 		<-ctx.Done()
@@ -85,6 +92,10 @@ func result(t *testing.T, e *Exec, q *operators.Query, ranges ...operators.StepR
 				}
 			}
 			w.Release(b)
+		}
+		e.Annotate()
+		if err := e.Consume(); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
@@ -150,7 +161,7 @@ func TestExecErrors(t *testing.T) {
 	t.Run("becomes a warning, and what came before it is dropped", func(t *testing.T) {
 		q := &operators.Query{Workers: 1}
 		s := &stream{columns: []*remote.Columns{columns(0, 6, "x")}, err: boom}
-		got, err := result(t, newExec(q, s, Config{Missing: func(err error) error { return errors.Join(annotations.PromQLWarning, err) }}), q, operators.StepRange{To: 6})
+		got, err := result(t, newExec(q, s, Config{Failed: func(err error) (error, error) { return errors.Join(annotations.PromQLWarning, err), nil }}), q, operators.StepRange{To: 6})
 		require.NoError(t, err)
 		require.Empty(t, got)
 		require.Len(t, q.Annotations(), 1)
@@ -164,7 +175,7 @@ func TestExecErrors(t *testing.T) {
 	})
 	t.Run("more than the budget", func(t *testing.T) {
 		q := &operators.Query{Workers: 1, MemoryBudget: 100}
-		_, err := result(t, newExec(q, &stream{columns: []*remote.Columns{columns(0, 6, "x", "y", "z")}}, Config{Missing: func(err error) error { return err }}), q)
+		_, err := result(t, newExec(q, &stream{columns: []*remote.Columns{columns(0, 6, "x", "y", "z")}}, Config{Failed: func(err error) (error, error) { return err, nil }}), q)
 		require.ErrorIs(t, err, operators.ErrShortOfMemory)
 	})
 	t.Run("closed while it hangs", func(t *testing.T) {
@@ -184,4 +195,176 @@ func TestExecErrors(t *testing.T) {
 		_, err := result(t, newExec(q, &stream{}, Config{Check: func(annotations.Annotations) error { return boom }}), q)
 		require.ErrorIs(t, err, boom)
 	})
+}
+
+// What came before a stream begins anew is void.
+func TestExecRestart(t *testing.T) {
+	q := &operators.Query{Workers: 1}
+	s := &stream{columns: []*remote.Columns{columns(0, 6, "x"), columns(0, 2, "y"), nil, columns(0, 6, "y")}}
+	got, err := result(t, newExec(q, s, Config{}), q, operators.StepRange{To: 6})
+	require.NoError(t, err)
+	require.Equal(t, map[string][]float64{"y": {0, 1, 2, 3, 4, 5}}, got)
+	require.Zero(t, q.Bytes())
+}
+
+// An error that wraps io.EOF, as that of a connection may, is not the end of the answer.
+func TestExecWrappedEOF(t *testing.T) {
+	q := &operators.Query{Workers: 1}
+	s := &stream{columns: []*remote.Columns{columns(0, 6, "x")}, err: fmt.Errorf("connection: %w", io.EOF)}
+	_, err := result(t, newExec(q, s, Config{}), q)
+	require.EqualError(t, err, "connection: EOF")
+}
+
+// Whatever goes wrong at the other engine is said to be its: refusals, errors, nonsense and panics. What the query itself cannot hold is not.
+func TestExecFailed(t *testing.T) {
+	named := func(err error) (error, error) { return nil, fmt.Errorf("engine a: %w", err) }
+	nonsense := remote.Trailer{Stats: remote.Stats{Total: make([]int64, 7)}}
+	for want, s := range map[string]*stream{
+		"engine a: boom": {err: errors.New("boom")},
+		"engine a: columns of 1 series at steps 4..7 make no sense for 6 steps": {columns: []*remote.Columns{columns(4, 4, "x")}},
+		"engine a: statistics of 7 steps make no sense for 6":                   {trailer: nonsense},
+	} {
+		q := &operators.Query{Workers: 1}
+		_, err := result(t, newExec(q, s, Config{Failed: named, Scope: operators.NewScope(1, 6, true)}), q)
+		require.EqualError(t, err, want)
+	}
+	q := &operators.Query{Workers: 1}
+	e := New(q, Config{Failed: named, Start: func(context.Context) (remote.ColumnStream, error) { panic("boom") }}, operators.Grid{Interval: 1, Steps: 6})
+	_, err := result(t, e, q)
+	require.EqualError(t, err, "engine a: boom")
+
+	q = &operators.Query{Workers: 1, MaxSamples: 3}
+	_, err = result(t, newExec(q, &stream{columns: []*remote.Columns{columns(0, 6, "x")}}, Config{Failed: named}), q)
+	require.Equal(t, promql.ErrTooManySamples(operators.EnvExecution), err)
+}
+
+// A part does not wait for its engine when another part has failed already.
+func TestExecHearsOfFailures(t *testing.T) {
+	q := &operators.Query{Workers: 1}
+	failures := NewFailures()
+	hanging := newExec(q, &stream{hang: true}, Config{Failures: failures})
+	failing := newExec(q, &stream{err: errors.New("boom")}, Config{Failures: failures})
+	for _, e := range []*Exec{hanging, failing} {
+		defer e.Close()
+		require.NoError(t, e.Bind(t.Context()))
+	}
+	require.EqualError(t, hanging.Extend(), "boom")
+	require.EqualError(t, failing.Extend(), "boom")
+}
+
+// What was said of a range that is run again is said when it is through.
+func TestExecTellsOnce(t *testing.T) {
+	q := &operators.Query{Workers: 1, MemoryBudget: 1 << 20}
+	scope := operators.NewScope(1, 6, true)
+	s := &stream{columns: []*remote.Columns{columns(0, 6, "x")}, trailer: remote.Trailer{
+		Annotations: annotations.New().Add(annotations.PromQLWarning),
+		Stats:       remote.Stats{Total: []int64{1, 2, 3, 4, 5, 6}, Read: []int64{0, 1, 0, 1, 0, 1}, Series: 2},
+	}}
+	e := newExec(q, s, Config{Scope: scope})
+	defer e.Close()
+	require.NoError(t, e.Bind(t.Context()))
+
+	mark, counted := q.Mark(), scope.Mark()
+	require.NoError(t, e.Open(operators.StepRange{To: 6}))
+	require.NoError(t, e.Extend())
+	q.Rewind(mark)
+	scope.Rewind(counted)
+
+	for _, r := range []operators.StepRange{{To: 3}, {From: 3, To: 6}} {
+		mark = q.Mark()
+		require.NoError(t, e.Open(r))
+		require.NoError(t, e.Extend())
+		e.Annotate()
+		require.NoError(t, e.Consume())
+		q.Commit(mark)
+	}
+	require.Len(t, q.Annotations(), 1)
+	series, read := q.Consumed()
+	require.Equal(t, [2]int64{2, 3}, [2]int64{series, read})
+	qs := stats.NewQuerySamples(true)
+	qs.InitStepTracking(0, 5, 1)
+	scope.MergeInto(qs)
+	require.EqualValues(t, 21, qs.TotalSamples)
+}
+
+// What other engines read counts for the limits of the query.
+func TestExecConsumes(t *testing.T) {
+	for _, c := range []struct {
+		q    operators.Query
+		want error
+	}{
+		{operators.Query{Workers: 1, MaxSeries: 1}, promql.ErrTooManySeries(operators.EnvExecution)},
+		{operators.Query{Workers: 1, MaxSamplesRead: 6}, promql.ErrTooManySamplesRead(operators.EnvExecution)},
+		{operators.Query{Workers: 1, MaxSeries: 2, MaxSamplesRead: 7}, nil},
+	} {
+		s := &stream{trailer: remote.Trailer{Stats: remote.Stats{Read: []int64{3, 4}, Series: 2}}}
+		_, err := result(t, newExec(&c.q, s, Config{}), &c.q, operators.StepRange{To: 6})
+		require.Equal(t, c.want, err)
+	}
+}
+
+// An answer that found no memory is asked for again when the range is run again, and an answer is never half there.
+func TestExecTriesAgain(t *testing.T) {
+	q := &operators.Query{Workers: 1, MemoryBudget: 300}
+	sent := 0
+	e := New(q.Account(), Config{Start: func(context.Context) (remote.ColumnStream, error) {
+		sent++
+		return &stream{columns: []*remote.Columns{columns(0, 6, "x", "y")}, closed: new(bool)}, nil
+	}}, operators.Grid{Interval: 1, Steps: 6})
+	defer e.Close()
+	require.NoError(t, q.Grow(200)) // by another operator
+	require.NoError(t, e.Bind(t.Context()))
+	require.ErrorIs(t, e.Extend(), operators.ErrShortOfMemory)
+	require.EqualValues(t, 200, q.Bytes())
+	require.NoError(t, q.Grow(-200))
+	require.NoError(t, e.Extend())
+	require.Equal(t, 2, e.Schema().Len())
+	require.Equal(t, 2, sent)
+
+	q = &operators.Query{Workers: 1, MemoryBudget: 100}
+	sent = 0
+	e = New(q.Account(), e.c, e.grid)
+	defer e.Close()
+	require.NoError(t, e.Bind(t.Context()))
+	for range 5 {
+		require.ErrorIs(t, e.Extend(), operators.ErrShortOfMemory)
+	}
+	require.Equal(t, maxSent, sent)
+}
+
+// With step ranges a part that is constant is read in each of them.
+func TestExecInRanges(t *testing.T) {
+	q := &operators.Query{Workers: 1}
+	all := operators.StepRange{To: 6}
+	got, err := result(t, newExec(q, &stream{columns: []*remote.Columns{columns(0, 6, "x")}}, Config{Ranges: true}), q, all, all)
+	require.NoError(t, err)
+	require.Equal(t, map[string][]float64{"x": {0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5}}, got)
+}
+
+// Histograms count, however they come, and all that was counted is given back.
+func TestExecAccountsForHistograms(t *testing.T) {
+	var bytes [2]int64
+	for i, steps := range []int{6, 3} {
+		var cs []*remote.Columns
+		for from := 0; from < 6; from += steps {
+			c := remote.NewColumns([]remote.Series{{Labels: labels.FromStrings("a", "x")}}, from, steps)
+			for p := range steps {
+				c.SetHistogram(p, tsdbutil.GenerateTestFloatHistogram(int64(p)))
+			}
+			cs = append(cs, c)
+		}
+		q := &operators.Query{Workers: 1}
+		e := newExec(q, &stream{columns: cs}, Config{})
+		require.NoError(t, e.Bind(t.Context()))
+		require.NoError(t, e.Extend())
+		bytes[i] = q.Bytes()
+		require.NoError(t, e.Open(operators.StepRange{To: 6}))
+		b, err := e.Read(&operators.Worker{}, 0)
+		require.NoError(t, err)
+		require.NotNil(t, b)
+		e.Close()
+		require.Zero(t, q.Bytes())
+		require.Zero(t, q.Held())
+	}
+	require.Equal(t, bytes[0], bytes[1])
 }

@@ -23,16 +23,25 @@ type rows struct {
 	samples, bytes atomic.Int64 // accounted for
 }
 
-// seriesBytes is about what a series takes besides its labels and samples.
-const seriesBytes = 64
+const (
+	// seriesBytes is about what a series takes besides its labels and samples.
+	seriesBytes = 64
+	// histogramBytes is what a histogram takes for each sample that it counts as.
+	histogramBytes = 16
+)
 
-// add takes columns over.
-func (r *rows) add(c *remote.Columns) error {
+// check refuses columns that are none of these steps.
+func (r *rows) check(c *remote.Columns) error {
 	n := len(c.Series) * c.Steps
 	if c.From < 0 || c.Steps < 0 || c.From+c.Steps > r.steps || len(c.F) != n || len(c.Valid) != bitmap.Words(n) ||
 		c.H != nil && (len(c.H) != n || len(c.HValid) != bitmap.Words(n)) {
 		return fmt.Errorf("columns of %d series at steps %d..%d make no sense for %d steps", len(c.Series), c.From, c.From+c.Steps-1, r.steps)
 	}
+	return nil
+}
+
+// add takes columns over.
+func (r *rows) add(c *remote.Columns) error {
 	if len(c.Series) == 0 {
 		return nil
 	}
@@ -60,6 +69,11 @@ func (r *rows) account(series []remote.Series, b *operators.Batch) error {
 		bytes += b.Footprint()
 		samples = b.CountSamples()
 	}
+	return r.take(samples, bytes)
+}
+
+// take accounts for samples and bytes.
+func (r *rows) take(samples, bytes int64) error {
 	r.bytes.Add(bytes)
 	r.samples.Add(samples)
 	held, grown := r.q.Hold(samples), r.q.Grow(bytes)
@@ -99,7 +113,7 @@ func (r *rows) partial(c *remote.Columns) error {
 			return err
 		}
 	}
-	samples := int64(0)
+	samples, bytes := int64(0), int64(0)
 	for row, i := range at {
 		b := r.batch(i)
 		to, from := b.Pos(i-b.First, c.From), row*c.Steps
@@ -109,13 +123,19 @@ func (r *rows) partial(c *remote.Columns) error {
 		if c.H == nil {
 			continue
 		}
+		if b.H == nil {
+			before := b.Bytes()
+			b.EnsureHistograms()
+			bytes += b.Bytes() - before
+		}
 		for p := c.HValid.Next(from, from+c.Steps); p < from+c.Steps; p = c.HValid.Next(p+1, from+c.Steps) {
 			b.SetHistogram(to+p-from, c.H[p])
-			samples += operators.HistogramSamples(c.H[p])
+			n := operators.HistogramSamples(c.H[p])
+			samples += n
+			bytes += histogramBytes * n
 		}
 	}
-	r.samples.Add(samples)
-	return r.q.Hold(samples)
+	return r.take(samples, bytes)
 }
 
 // free is a series with the labels in buf that has no sample where a row of the columns has one, or -1.

@@ -1,0 +1,47 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/stride-promql/stride/operators"
+)
+
+// errorsOfQueries are how the texts of errors begin that a query has for its data, whichever engine evaluates it: they have no types, here
+// as little as in Prometheus.
+var errorsOfQueries = []string{
+	"found duplicate series for ",
+	"multiple matches for labels: ",
+	operators.ErrSameLabelset.Error(),
+	"conflicting label: ",
+	"this should be an info metric",
+	"invalid label name ",
+	"invalid destination label name in ",
+	"invalid source label name in ",
+	"invalid regular expression in ",
+	"invalid smoothing factor",
+	"invalid trend factor",
+	"anchored modifier ",
+	"smoothed modifier ",
+	"Parameter value is NaN",
+	"Ratio value is NaN",
+	"Scalar value ",
+}
+
+// errorOfQuery is the error that the query itself has, if err is or wraps one; nil if it is the engine's: of its storage, of its limits, a
+// panic, or a cancellation. Another engine, or the same one later, may evaluate the query.
+func errorOfQuery(err error) error {
+	var panicked *operators.PanicError
+	if errors.As(err, &panicked) {
+		return nil
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		text := err.Error()
+		for _, begin := range errorsOfQueries {
+			if strings.HasPrefix(text, begin) {
+				return err
+			}
+		}
+	}
+	return nil
+}
