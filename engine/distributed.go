@@ -285,8 +285,8 @@ func (s ofText) Trailer() remote.Trailer {
 	t := s.ColumnStream.Trailer()
 	var plain annotations.Annotations
 	for _, err := range t.Annotations {
-		if inner := errors.Unwrap(err); errors.Is(inner, annotations.PromQLInfo) || errors.Is(inner, annotations.PromQLWarning) {
-			err = inner
+		if _, placed := err.(interface{ SetQuery(string) }); placed {
+			err = errors.Unwrap(err)
 		}
 		plain.Add(err)
 	}
