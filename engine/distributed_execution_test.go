@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,9 +16,11 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/engine"
+	"github.com/stride-promql/stride/logicalplan"
 	"github.com/stride-promql/stride/remote"
 )
 
@@ -177,6 +180,79 @@ func TestNodesOverNodesSendResults(t *testing.T) {
 	analyzed := q.(engine.ExplainableQuery).Analyze().String()
 	for _, leaf := range []string{"x0", "x1"} {
 		require.Contains(t, analyzed, "remote "+leaf+": sum by (cluster, pod, shard) (rate(m[5m]))")
+	}
+}
+
+// stepRecorder notes the steps that an engine is asked for.
+type stepRecorder struct {
+	remote.RemoteEngine
+	mu    *sync.Mutex
+	steps *[]logicalplan.StepRange
+}
+
+func (r stepRecorder) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	_, encoded := q.Plan()
+	f, err := logicalplan.DecodeFragment(encoded)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	*r.steps = append(*r.steps, f.Steps)
+	r.mu.Unlock()
+	return r.RemoteEngine.NewRangeQuery(ctx, opts, q, start, end, interval)
+}
+
+// A node that is asked for some steps asks its own engines for no others.
+func TestNodesOverNodesAskForSteps(t *testing.T) {
+	all, _ := tree(t, false)
+	partition, set := []string{"cluster"}, labels.FromStrings("cluster", "x")
+	x := kept(all, func(l labels.Labels) bool { return l.Get("cluster") == "x" })
+	var mu sync.Mutex
+	var mid, leaf []logicalplan.StepRange
+	leaves := remote.StaticEndpoints{stepRecorder{announcing("leaf", partition, x, covered(set, 0, forever)), &mu, &leaf}}
+	older := engine.NewRemoteEngine(engine.NewDistributed(baseOpts(), leaves), nil, engine.RemoteOpts{
+		Name: "older", PartitionLabels: partition, Coverage: []remote.Coverage{covered(set, 0, time.Hour)},
+	})
+	newer := announcing("newer", partition, between(x, 40*minute, 2*time.Hour), covered(set, 40*minute, 2*time.Hour))
+	s := spread{x, []remote.RemoteEngine{stepRecorder{older, &mu, &mid}, newer}}
+	s.checkValues(t, `sum(rate(m[5m]))`)
+	require.NotEmpty(t, mid)
+	require.Equal(t, mid, leaf)
+	require.Less(t, mid[0].To-mid[0].From, 11)
+}
+
+// Queries that share a limit with others wait for it, are cut into ranges, or fail with an error that says so, whenever the answers of
+// other engines come in.
+func TestLimiterOfDistributedQueries(t *testing.T) {
+	o := baseOpts()
+	a, b, all := twoClusters(t, o)
+	const query = `quantile by (pod) (0.5, reqs_total) + on (pod) sum by (pod) (reqs_total)`
+	want := rounded(answer(t, engine.New(o), all, query, hour))
+	for limit := int64(6000); limit < 40000; limit += 4000 {
+		o.Limiter = engine.NewLimiter(limit)
+		e := engine.NewDistributed(o, remote.StaticEndpoints{a, b})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 5 {
+					q, err := newQuery(t.Context(), e, nil, nil, query, hour)
+					if !assert.NoError(t, err) {
+						return
+					}
+					if res := q.Exec(t.Context()); res.Err != nil {
+						var short *engine.LimitError
+						assert.ErrorAs(t, res.Err, &short)
+					} else {
+						assert.Equal(t, want, rounded(res.Value))
+					}
+					q.Close()
+				}
+			})
+		}
+		wg.Wait()
+		used, waiting := o.Limiter.Used()
+		require.Zero(t, used)
+		require.Zero(t, waiting)
 	}
 }
 

@@ -72,6 +72,21 @@ func (q *query) optimizeFragment() (err error) {
 	return q.optimize()
 }
 
+// narrow asks other engines for no steps but those that this one was asked for.
+func (q *query) narrow() {
+	asked := q.fragment.Steps
+	logicalplan.Walk(q.plan.Root, func(n logicalplan.Node) bool {
+		r, ok := n.(*logicalplan.Remote)
+		if !ok || r.Times != q.plan.Times {
+			return true
+		}
+		if from, to := max(r.Steps.From, asked.From), min(r.Steps.To, asked.To); from < to {
+			r.Steps = logicalplan.StepRange{From: from, To: to}
+		}
+		return true
+	})
+}
+
 // fragmentQuery is the query of a part.
 type fragmentQuery struct{ *query }
 

@@ -134,7 +134,7 @@ func (s *share) reserve(ctx context.Context, bytes int64) (int64, error) {
 	l := s.l
 	admit := make(chan struct{})
 	l.mu.Lock()
-	s.asked, s.admit = bytes, admit
+	s.asked, s.admit = max(1, bytes), admit // who asks for nothing runs all the same
 	at := len(l.queue)
 	for s.bound && at > 0 && !l.queue[at-1].bound {
 		at--

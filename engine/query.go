@@ -135,6 +135,9 @@ func (q *query) optimize() (err error) {
 		}
 		q.notes.Merge(notes)
 	}
+	if q.fragment != nil {
+		q.narrow()
+	}
 	return nil
 }
 

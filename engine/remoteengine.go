@@ -32,7 +32,8 @@ type RemoteOpts struct {
 
 // NewRemoteEngine is an engine over a storage as other engines see it: what a node serves, and what tests and programs with
 // several storages use without a network. Series of the storage carry the external labels. A distributed engine, which lets its own
-// engines evaluate what it is asked, needs no storage: queryable may be nil.
+// engines evaluate what it is asked, needs no storage: queryable may be nil. e must not have the ActiveQueryTracker of an engine that asks it: a
+// query would hold its place there while its parts wait for theirs.
 func NewRemoteEngine(e *Engine, queryable storage.Queryable, opts RemoteOpts) remote.RemoteEngine {
 	opts.PartitionLabels = slices.Clone(opts.PartitionLabels)
 	slices.Sort(opts.PartitionLabels)

@@ -290,15 +290,15 @@ func TestExecTellsOnce(t *testing.T) {
 // What other engines read counts for the limits of the query.
 func TestExecConsumes(t *testing.T) {
 	for _, c := range []struct {
-		q    operators.Query
+		q    *operators.Query
 		want error
 	}{
-		{operators.Query{Workers: 1, MaxSeries: 1}, promql.ErrTooManySeries(operators.EnvExecution)},
-		{operators.Query{Workers: 1, MaxSamplesRead: 6}, promql.ErrTooManySamplesRead(operators.EnvExecution)},
-		{operators.Query{Workers: 1, MaxSeries: 2, MaxSamplesRead: 7}, nil},
+		{&operators.Query{Workers: 1, MaxSeries: 1}, promql.ErrTooManySeries(operators.EnvExecution)},
+		{&operators.Query{Workers: 1, MaxSamplesRead: 6}, promql.ErrTooManySamplesRead(operators.EnvExecution)},
+		{&operators.Query{Workers: 1, MaxSeries: 2, MaxSamplesRead: 7}, nil},
 	} {
 		s := &stream{trailer: remote.Trailer{Stats: remote.Stats{Read: []int64{3, 4}, Series: 2}}}
-		_, err := result(t, newExec(&c.q, s, Config{}), &c.q, operators.StepRange{To: 6})
+		_, err := result(t, newExec(c.q, s, Config{}), c.q, operators.StepRange{To: 6})
 		require.Equal(t, c.want, err)
 	}
 }
