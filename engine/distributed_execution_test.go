@@ -313,8 +313,13 @@ func TestDistributedInStepRanges(t *testing.T) {
 func TestLimiterAfterReplan(t *testing.T) {
 	o := baseOpts()
 	o.Limiter = engine.NewLimiter(1 << 30)
-	_, root := tree(t, false)
-	q, err := newQuery(t.Context(), engine.NewDistributed(o, remote.StaticEndpoints(root)), nil, nil, `avg(mixed)`, times{2400, 5400, 300})
+	db := memory(t, func(a storage.Appender) {
+		series(t, a, pod(0, "x"), 0, time.Hour, rising)
+		series(t, a, pod(0, "y"), 0, time.Hour, func(time.Duration) any { return tsdbutil.GenerateTestHistogram(7) })
+		series(t, a, pod(1, "y"), 0, time.Hour, rising)
+	})
+	// Only the root sees that floats and histograms meet in a group, when it has the result of another one.
+	q, err := newQuery(t.Context(), engine.NewDistributed(o, remote.StaticEndpoints(byCluster(db, "x", "y"))), nil, nil, `avg by (pod) (m)`, times{600, 3000, 300})
 	require.NoError(t, err)
 	res := q.Exec(t.Context())
 	require.NoError(t, res.Err)
