@@ -15,7 +15,7 @@ const maxShapes = 32
 
 // relate finds out which engines hold data in common, and whether labels tell all data sets apart.
 //
-// A source is an engine, or several that hold the same data sets between them: what different sources hold never is the same.
+// A source is an engine, or several that hold data sets in common.
 //
 // A data set that lacks a partition label may have series that have it all the same: {cluster="a"} and {} may both have series with
 // cluster="a". Such sets are confusable; data sets are ambiguous if there are any that matter: that a result keeps the partition labels does not
