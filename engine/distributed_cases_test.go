@@ -235,3 +235,26 @@ func (b blockQueryable) Querier(mint, maxt int64) (storage.Querier, error) {
 func (b blockQueryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	return tsdb.NewBlockChunkQuerier(b.Block, mint, maxt)
 }
+
+// A range of steps may hold none of the steps that the root evaluates over samples, because they are those of a seam alone.
+func TestRangesWithoutStepsOfASeam(t *testing.T) {
+	all := memory(t, func(a storage.Appender) {
+		series(t, a, pod(1, "a"), 0, 6*time.Hour, func(at time.Duration) any {
+			k := int64(at / minute)
+			return &histogram.Histogram{Count: uint64(3 * k), Sum: float64(k), ZeroThreshold: 0.001, ZeroCount: uint64(k), PositiveSpans: []histogram.Span{{Offset: 0, Length: 2}}, PositiveBuckets: []int64{k, 0}}
+		})
+	})
+	set := labels.FromStrings("cluster", "a")
+	engines := []remote.RemoteEngine{
+		holder("older", between(all, 0, 3*time.Hour), set, 0, 3*time.Hour),
+		holder("newer", between(all, 3*time.Hour+1, forever), set, 3*time.Hour+1, forever),
+	}
+	o := baseOpts()
+	o.BatchSteps = 1
+	for _, query := range []string{`sum_over_time(m[1h])`, `avg_over_time(m[1h])`, `rate(m[1h])`, `increase(m[1h])`, `idelta(m[1h])`, `histogram_count(last_over_time(m[1h]))`} {
+		at := times{start: 2 * 3600, end: 5 * 3600, step: 600}
+		want := answer(t, prometheusEngine(t, baseOpts()), all, query, at)
+		got := answer(t, engine.NewDistributed(o, remote.StaticEndpoints(engines)), nil, query, at)
+		require.Equal(t, want.String(), got.String(), query)
+	}
+}

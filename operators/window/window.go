@@ -65,7 +65,7 @@ func (s *Spec) overlapping() bool {
 
 // Bounds are the windows of the steps of a range as half-open ranges of indexes into the samples
 // of a series: [Lo, Hi) into the floats, [HLo, HHi) into the histograms. Neither end ever
-// decreases from step to step. HLo and HHi are nil when the series has no histogram.
+// decreases from step to step. HLo and HHi are nil when the series has no histogram, or there is no step.
 type Bounds struct {
 	Lo, Hi, HLo, HHi []int32
 }
@@ -74,7 +74,7 @@ type Bounds struct {
 func (s *Spec) Bounds(r operators.StepRange, in *operators.Samples, b *Bounds) {
 	n := r.Len()
 	b.Lo, b.Hi = s.find(r, in.T, resize(b.Lo, n), resize(b.Hi, n))
-	if len(in.HT) == 0 {
+	if len(in.HT) == 0 || n == 0 {
 		b.HLo, b.HHi = nil, nil
 		return
 	}
