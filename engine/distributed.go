@@ -206,8 +206,12 @@ func (q *query) splits() bool {
 	}
 	found := false
 	logicalplan.Walk(q.plan.Root, func(n logicalplan.Node) bool {
-		r, ok := n.(*logicalplan.Remote)
-		found = found || ok && r.Unmixed
+		switch n := n.(type) {
+		case *logicalplan.Remote:
+			found = found || n.Unmixed
+		case *logicalplan.Section:
+			found = found || n.Unmixed
+		}
 		return !found
 	})
 	return found

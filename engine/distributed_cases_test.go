@@ -236,6 +236,31 @@ func (b blockQueryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, er
 	return tsdb.NewBlockChunkQuerier(b.Block, mint, maxt)
 }
 
+// Floats and histograms meet in one partition, in a window across a seam of it, which the root evaluates: nobody else is asked.
+func TestMixedAcrossASeam(t *testing.T) {
+	all := memory(t, func(a storage.Appender) {
+		for n, cluster := range []string{"a", "a", "a", "b"} {
+			series(t, a, pod(n, cluster), 0, 6*time.Hour, func(at time.Duration) any {
+				if n == 2 {
+					return &histogram.Histogram{Count: 3, Sum: 4, ZeroThreshold: 0.001, ZeroCount: 1, PositiveSpans: []histogram.Span{{Offset: 0, Length: 2}}, PositiveBuckets: []int64{1, 0}}
+				}
+				return at.Seconds() + float64(n)
+			})
+		}
+	})
+	part := func(cluster string, from, to time.Duration) remote.RemoteEngine {
+		v := &view{
+			Queryable: all, name: "cluster", label: func(l labels.Labels) string { return l.Get("cluster") }, keep: func(c string) bool { return c == cluster },
+			intervals: remote.Intervals{{Start: from.Milliseconds(), End: to.Milliseconds()}},
+		}
+		return holder(fmt.Sprint(cluster, from), v, labels.FromStrings("cluster", cluster), from, to)
+	}
+	spread{all, []remote.RemoteEngine{
+		part("a", 0, 3*time.Hour), part("a", 3*time.Hour+1, forever), part("b", 0, 3*time.Hour), part("b", 3*time.Hour+1, forever),
+	}}.check(t, 3*time.Hour+20*time.Minute, 3*time.Hour+30*time.Minute,
+		`sum(last_over_time(m[1h]))`, `avg(last_over_time(m[1h]))`, `stddev(last_over_time(m[1h]))`, `stdvar(last_over_time(m[1h]))`, `count(last_over_time(m[1h]))`)
+}
+
 // A range of steps may hold none of the steps that the root evaluates over samples, because they are those of a seam alone.
 func TestRangesWithoutStepsOfASeam(t *testing.T) {
 	all := memory(t, func(a storage.Appender) {

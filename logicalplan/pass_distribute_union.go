@@ -88,7 +88,7 @@ func (d *distributor) union(p united, at Times) *Dedup {
 	}
 	if local.From < local.To {
 		ranking.here = len(out.Inputs)
-		out.Inputs = append(out.Inputs, &Section{Expr: p.fragment, Steps: local})
+		out.Inputs = append(out.Inputs, &Section{Expr: p.fragment, Steps: local, Unmixed: p.unmixed})
 	}
 	// From members of patterns to inputs.
 	for i, runs := range ranking.runs {

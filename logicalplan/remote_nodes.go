@@ -87,8 +87,9 @@ type Dedup struct {
 
 // Section is a node that is evaluated at some steps only, and has no samples at others.
 type Section struct {
-	Expr  Node
-	Steps StepRange
+	Expr    Node
+	Steps   StepRange
+	Unmixed bool // as of a Remote
 }
 
 // Ranking is which inputs count for a partition label set. Where a set has none, the first input with a sample counts.
