@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"github.com/stride-promql/stride/engine"
+	"github.com/stride-promql/stride/internal/difftest"
 	"github.com/stride-promql/stride/remote"
 )
 
@@ -76,6 +77,9 @@ func (q *viewQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectH
 		all = append(all, &viewSeries{s, l, v})
 	}
 	sort.SliceStable(all, func(i, j int) bool { return labels.Compare(all[i].Labels(), all[j].Labels()) < 0 })
+	if _, order := difftest.InPlaceOf(ctx, ""); order != 0 {
+		rand.New(rand.NewSource(order)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	}
 	return &viewSet{series: all, warnings: set.Warnings(), err: set.Err()}
 }
 
@@ -174,19 +178,47 @@ func (v views) Querier(mint, maxt int64) (storage.Querier, error) {
 
 // cut is how data is spread over engines.
 type cut struct {
-	seed   int64
-	byTime bool
-	apart  bool   // engines of one data set do not overlap
-	text   bool   // engines evaluate text, at whole seconds, and drop names at once
-	label  string // external label to add; "" for none
-	parts  int    // values of the label
+	seed    int64
+	byTime  bool
+	apart   bool    // engines of one data set do not overlap
+	text    bool    // engines evaluate text, at whole seconds, and drop names at once
+	label   string  // external label to add; "" for none
+	parts   int     // values of the label
+	regions regions // a second one
+	bare    bool    // the root has no storage of its own
 	// bounds are where the data of the times that matter begins and ends, ms.
 	from, to int64
 }
 
 func (c cut) String() string {
-	return fmt.Sprintf("cut{seed: %d, byTime: %v, label: %q, parts: %d}", c.seed, c.byTime, c.label, c.parts)
+	return fmt.Sprintf("cut{seed: %d, byTime: %v, label: %q, parts: %d, regions: %d}", c.seed, c.byTime, c.label, c.parts, c.regions)
 }
+
+// regions says what a second external label, region, is.
+type regions uint8
+
+const (
+	noRegions        regions = iota
+	regionsPartition         // it is a partition label, too
+	regionsAnnounced         // it is an external label and no partition label: who holds a part holds all regions of it
+	regionsNotByAll          // it is a partition label, but not in what some engines announce
+	kindsOfRegions   = iota
+)
+
+// region is the value of the second external label of a series.
+func (c cut) region(l labels.Labels) string {
+	return strconv.Itoa(int((l.Hash()>>8 ^ uint64(c.seed)) % 2))
+}
+
+// inRegions is a storage whose series have a region.
+func (c cut) inRegions(q storage.Queryable, keep func(string) bool) storage.Queryable {
+	if c.regions == noRegions {
+		return q
+	}
+	return &view{Queryable: q, name: "region", label: c.region, keep: keep}
+}
+
+func anyValue(string) bool { return true }
 
 // part is the value of the external label of a series.
 func (c cut) part(l labels.Labels) string {
@@ -200,19 +232,45 @@ func (c cut) whole(q storage.Queryable) storage.Queryable {
 	if c.label == "" {
 		return &view{Queryable: q} // in the order of labels, which engines' results are in
 	}
-	return &view{Queryable: q, name: c.label, label: c.part, keep: func(string) bool { return true }}
+	return &view{Queryable: c.inRegions(q, anyValue), name: c.label, label: c.part, keep: anyValue}
+}
+
+// dataSet is the data of a partition label set, and the external label sets of its series.
+type dataSet struct {
+	name string
+	view view
+	sets []labels.Labels
+}
+
+func (c cut) dataSets(q storage.Queryable) []dataSet {
+	if c.label == "" {
+		return []dataSet{{view: view{Queryable: q}, sets: []labels.Labels{labels.EmptyLabels()}}}
+	}
+	var out []dataSet
+	for i := range c.parts {
+		value := strconv.Itoa(i)
+		part := func(name string, keep func(string) bool, sets ...labels.Labels) {
+			v := view{Queryable: c.inRegions(q, keep), name: c.label, label: c.part, keep: func(p string) bool { return p == value }}
+			out = append(out, dataSet{name, v, sets})
+		}
+		of := func(region string) labels.Labels { return labels.FromStrings(c.label, value, "region", region) }
+		switch c.regions {
+		case noRegions:
+			part(value, anyValue, labels.FromStrings(c.label, value))
+		case regionsAnnounced:
+			part(value, anyValue, of("0"), of("1"))
+		default:
+			for _, region := range []string{"0", "1"} {
+				part(value+region, func(r string) bool { return r == region }, of(region))
+			}
+		}
+	}
+	return out
 }
 
 // engines hold the data of q between them.
 func (c cut) engines(q storage.Queryable, e *engine.Engine) []remote.RemoteEngine {
 	rng := rand.New(rand.NewSource(c.seed))
-	values := []string{""}
-	if c.label != "" {
-		values = nil
-		for i := range c.parts {
-			values = append(values, strconv.Itoa(i))
-		}
-	}
 	// An engine holds one part of each of some data sets.
 	type holding struct {
 		views views
@@ -220,14 +278,11 @@ func (c cut) engines(q storage.Queryable, e *engine.Engine) []remote.RemoteEngin
 		sets  map[string]bool
 	}
 	var holdings []*holding
-	for _, value := range values {
+	for _, d := range c.dataSets(q) {
+		value := d.name
 		for i, intervals := range c.intervals(rng) {
-			v := &view{Queryable: q, intervals: intervals}
-			set := labels.EmptyLabels()
-			if c.label != "" {
-				v.name, v.label, v.keep = c.label, c.part, func(p string) bool { return p == value }
-				set = labels.FromStrings(c.label, value)
-			}
+			v := d.view
+			v.intervals = intervals
 			if intervals == nil {
 				intervals = remote.Intervals{remote.Always}
 			}
@@ -242,11 +297,16 @@ func (c cut) engines(q storage.Queryable, e *engine.Engine) []remote.RemoteEngin
 				if c.label != "" {
 					h.opts.PartitionLabels = []string{c.label}
 				}
+				if c.regions == regionsPartition || c.regions == regionsNotByAll && (len(holdings) == 0 || rng.Intn(2) == 0) {
+					h.opts.PartitionLabels = append(h.opts.PartitionLabels, "region")
+				}
 				holdings = append(holdings, h)
 			}
 			h.sets[value] = true
-			h.views = append(h.views, v)
-			h.opts.Coverage = append(h.opts.Coverage, remote.Coverage{Labels: set, Intervals: intervals})
+			h.views = append(h.views, &v)
+			for _, set := range d.sets {
+				h.opts.Coverage = append(h.opts.Coverage, remote.Coverage{Labels: set, Intervals: intervals})
+			}
 		}
 	}
 	var out []remote.RemoteEngine
@@ -332,14 +392,22 @@ type cutEngine struct {
 
 func newCutEngine(o engine.Opts, cutFor func(string, int64, int64) cut) *cutEngine {
 	leaf := o
-	leaf.EnableDelayedNameRemoval = false // what a part of a plan needs, the plan says
+	// What a part of a plan needs, the plan and the query's options say.
+	leaf.EnableDelayedNameRemoval = false
+	leaf.LookbackDelta = 3 * time.Minute
+	leaf.NoStepSubqueryIntervalFn = func(int64) int64 { return 17_000 }
+	leaf.BatchSteps, leaf.MemoryBudget, leaf.Limiter = 0, 0, nil
 	return &cutEngine{o, engine.New(leaf), cutFor}
 }
 
 // prepare gives the engine and the storage for a query.
 func (e *cutEngine) prepare(q storage.Queryable, query string, start, end time.Time) (*engine.Engine, storage.Queryable) {
 	c := e.cutFor(query, start.UnixMilli(), end.UnixMilli())
-	return engine.NewDistributed(e.opts, remote.StaticEndpoints(c.engines(q, e.leaf))), c.whole(q)
+	d := engine.NewDistributed(e.opts, remote.StaticEndpoints(c.engines(q, e.leaf)))
+	if c.bare {
+		return d, nil
+	}
+	return d, c.whole(q)
 }
 
 func (e *cutEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
@@ -359,11 +427,13 @@ type wholeEngine struct {
 }
 
 func (e wholeEngine) NewInstantQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, ts time.Time) (promql.Query, error) {
-	return e.QueryEngine.NewInstantQuery(ctx, e.cutFor(qs, ts.UnixMilli(), ts.UnixMilli()).whole(q), opts, qs, ts)
+	original, _ := difftest.InPlaceOf(ctx, qs)
+	return e.QueryEngine.NewInstantQuery(ctx, e.cutFor(original, ts.UnixMilli(), ts.UnixMilli()).whole(q), opts, qs, ts)
 }
 
 func (e wholeEngine) NewRangeQuery(ctx context.Context, q storage.Queryable, opts promql.QueryOpts, qs string, start, end time.Time, interval time.Duration) (promql.Query, error) {
-	return e.QueryEngine.NewRangeQuery(ctx, e.cutFor(qs, start.UnixMilli(), end.UnixMilli()).whole(q), opts, qs, start, end, interval)
+	original, _ := difftest.InPlaceOf(ctx, qs)
+	return e.QueryEngine.NewRangeQuery(ctx, e.cutFor(original, start.UnixMilli(), end.UnixMilli()).whole(q), opts, qs, start, end, interval)
 }
 
 // seedOf makes a query's cut the same each time it is run.

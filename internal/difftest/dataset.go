@@ -67,6 +67,8 @@ type Dataset struct {
 	arrange func(context.Context, *teststorage.TestStorage) error
 	blocks  bool // arrange by compactFirst
 	words   *vocabulary
+	// external are labels that series get where the data set is queried.
+	external []external
 }
 
 // Open writes the data set into a new storage. The caller closes it. Its

@@ -17,6 +17,9 @@ type Mismatch struct {
 	Diff *Difference
 	// Unstable tells that the reference's own runs differ from each other.
 	Unstable bool
+	// Comparer is what compared them, and Rerun asks the reference more.
+	Comparer Comparer
+	Rerun    Rerun
 }
 
 // Explanation is a known and accepted kind of difference.
@@ -25,6 +28,8 @@ type Explanation struct {
 	Reason string
 	// Matches says whether the mismatch is of this kind.
 	Matches func(*Mismatch) bool
+	// Most is of how many queries in 10,000 it may be said; 0 is any number. More is a mistake, of the engine or of Matches.
+	Most int
 }
 
 // Explanations returns the differences that are explained by Prometheus alone.

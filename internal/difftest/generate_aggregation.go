@@ -3,6 +3,7 @@ package difftest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,7 +24,7 @@ func (g *grammar) aggregation(depth int, w want) string {
 	case "limit_ratio":
 		param = Pick(g.Choices, "0.5", "-0.5", "0.8", "1", "-1", "0.1", "1.5", g.fraction(depth-1)) + ", "
 	case "count_values":
-		param = Pick(g.Choices, `"value"`, `"value"`, `"id"`, `"le"`, `"温"`, `"__name__"`) + ", "
+		param = Pick(g.Choices, `"value"`, `"value"`, `"id"`, `"le"`, `"温"`, `"__name__"`, strconv.Quote(g.anyLabel())) + ", "
 	}
 	grouping := g.grouping()
 	switch {

@@ -140,7 +140,10 @@ func (g *grammar) manyToOne(depth int, w want) string {
 			include = ""
 		}
 	} else if g.Chance(20) {
-		include = Pick(g.Choices, "another", "new")
+		include = Pick(g.Choices, "another", "new", g.anyLabel())
+		if slices.Contains(by, include) {
+			include = ""
+		}
 	}
 	matching := "on " + list(by)
 	if g.Chance(15) {

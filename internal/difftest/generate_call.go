@@ -164,7 +164,7 @@ func (g *grammar) histogramReadingCall(depth int) string {
 		for i := range qs {
 			qs[i] = g.fraction(0)
 		}
-		return fmt.Sprintf("histogram_quantiles(%s, %q, %s)", g.buckets(depth), Pick(g.Choices, "q", "quantile", "id"), strings.Join(qs, ", "))
+		return fmt.Sprintf("histogram_quantiles(%s, %q, %s)", g.buckets(depth), Pick(g.Choices, "q", "quantile", "id", g.anyLabel()), strings.Join(qs, ", "))
 	case 3:
 		return fmt.Sprintf("histogram_fraction(%s, %s, %s)", Pick(g.Choices, "0", "-Inf", "0.2", "-1", "2", "NaN"),
 			Pick(g.Choices, "1", "+Inf", "5", "0.5", "0"), g.buckets(depth))

@@ -141,6 +141,12 @@ func Run(t testing.TB, cfg Config) *Report {
 	for _, m := range report.Mismatches {
 		t.Error(m.String())
 	}
+	for _, e := range cfg.Explained {
+		// A few are chance.
+		if n := report.Explained[e.Reason]; e.Most > 0 && n > 3+2*report.Queries*e.Most/10_000 {
+			t.Errorf("%d of %d differences explained, of %d in 10,000 at most: %s", n, report.Queries, e.Most, e.Reason)
+		}
+	}
 	return report
 }
 
@@ -310,6 +316,8 @@ func (s *session) compare(ctx context.Context, c Case, st *teststorage.TestStora
 		}
 	}
 	m.Unstable = !cmp.stable(m.Runs)
+	m.Comparer = cmp
+	m.Rerun = Rerunning(ctx, c, func(ctx context.Context, c Case) *Outcome { return c.Run(ctx, reference, st) })
 	for _, e := range s.cfg.Explained {
 		if m.Expr != nil && e.Matches(&m.Mismatch) {
 			m.reason = e.Reason

@@ -10,7 +10,6 @@ import (
 
 	"github.com/cortexproject/promqlsmith"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/stride-promql/stride/internal/difftest"
@@ -43,12 +42,8 @@ func Generator(depth int) difftest.Generator {
 		functions[i] = parser.Functions[name]
 	}
 	return func(c *difftest.Choices, d *difftest.Dataset, t difftest.Times) string {
-		series := make([]labels.Labels, len(d.Series))
-		for i, s := range d.Series {
-			series[i] = s.Labels
-		}
 		seed := int64(c.N(1<<16))<<32 | int64(c.N(1<<16))
-		s := promqlsmith.New(rand.New(rand.NewSource(seed)), series,
+		s := promqlsmith.New(rand.New(rand.NewSource(seed)), d.Labels(),
 			promqlsmith.WithEnableOffset(true),
 			promqlsmith.WithEnableAtModifier(true),
 			promqlsmith.WithAtModifierMaxTimestamp(d.End),
