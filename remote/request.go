@@ -11,6 +11,8 @@ type Request struct {
 	Path []string
 	// Tenant is on whose behalf the query runs; "" is nobody's in particular.
 	Tenant string
+	// PartialResponse says that sources of data that fail are to become warnings.
+	PartialResponse bool
 }
 
 type requestKey struct{}

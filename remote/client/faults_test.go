@@ -26,7 +26,6 @@ func goodColumns() *stridepb.QueryResponse {
 
 var (
 	trailer      = &stridepb.QueryResponse{Frame: &stridepb.QueryResponse_Trailer{Trailer: &stridepb.Trailer{}}}
-	progress     = &stridepb.QueryResponse{Frame: &stridepb.QueryResponse_Progress{Progress: &stridepb.Progress{}}}
 	thanosColumn = func(t *testing.T) *thanospb.QueryResponse {
 		return &thanospb.QueryResponse{Result: &thanospb.QueryResponse_Timeseries{Timeseries: encoded(t, "x", 10_000)}}
 	}

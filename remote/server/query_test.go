@@ -475,7 +475,7 @@ func TestConcurrency(t *testing.T) {
 func TestUnreadParts(t *testing.T) {
 	f := &fake{stream: streaming(func() *columnStream {
 		s := &columnStream{}
-		for range 50 {
+		for range 8 {
 			s.columns = append(s.columns, columns(0, 4, "x", "y"), bigColumns())
 		}
 		return s
@@ -496,7 +496,7 @@ func TestUnreadParts(t *testing.T) {
 	for _, s := range parts {
 		got, err := drain(ctx, s)
 		require.NoError(t, err)
-		require.Len(t, got, 99)
+		require.Len(t, got, 15)
 		require.NoError(t, s.Close())
 	}
 }

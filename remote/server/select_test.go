@@ -62,7 +62,7 @@ func TestSelect(t *testing.T) {
 	defer st.Close()
 	app := st.Appender(t.Context())
 	for i := range 300 {
-		for k := range 50 { // more than fits into one message
+		for k := range 20 { // more than fits into one message
 			_, err := app.AppendHistogram(0, labels.FromStrings("__name__", "wide", "n", fmt.Sprint(k)), int64(2000+i)*15_000, nil, tsdbutil.GenerateTestFloatHistogram(int64(i)))
 			require.NoError(t, err)
 		}

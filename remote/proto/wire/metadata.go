@@ -15,6 +15,7 @@ const (
 	queryIDKey = "stride-query-id"
 	pathKey    = "stride-path" // once for each node
 	tenantKey  = "thanos-tenant"
+	partialKey = "stride-partial-response" // there or not
 )
 
 // Outgoing puts the Request of ctx, and its trace, into the metadata of the calls made with it.
@@ -34,6 +35,9 @@ func Outgoing(ctx context.Context) context.Context {
 	if r.Tenant != "" {
 		md.Set(tenantKey, r.Tenant)
 	}
+	if r.PartialResponse {
+		md.Set(partialKey, "true")
+	}
 	otel.GetTextMapPropagator().Inject(ctx, carrier(md))
 	return metadata.NewOutgoingContext(ctx, md)
 }
@@ -42,7 +46,9 @@ func Outgoing(ctx context.Context) context.Context {
 func Incoming(ctx context.Context) (context.Context, remote.Request) {
 	md, _ := metadata.FromIncomingContext(ctx)
 	ctx = otel.GetTextMapPropagator().Extract(ctx, carrier(md))
-	return ctx, remote.Request{ID: carrier(md).Get(queryIDKey), Path: md.Get(pathKey), Tenant: carrier(md).Get(tenantKey)}
+	return ctx, remote.Request{
+		ID: carrier(md).Get(queryIDKey), Path: md.Get(pathKey), Tenant: carrier(md).Get(tenantKey), PartialResponse: carrier(md).Get(partialKey) == "true",
+	}
 }
 
 // carrier lets a trace travel in metadata.

@@ -18,7 +18,7 @@ func TestMetadata(t *testing.T) {
 	defer otel.SetTextMapPropagator(before)
 
 	sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled})
-	for _, want := range []remote.Request{{}, {ID: "q1", Path: []string{"a", "b,c"}, Tenant: "team-a"}} {
+	for _, want := range []remote.Request{{}, {ID: "q1", Path: []string{"a", "b,c"}, Tenant: "team-a", PartialResponse: true}} {
 		ctx := trace.ContextWithSpanContext(remote.WithRequest(t.Context(), want), sc)
 		ctx = metadata.AppendToOutgoingContext(ctx, "own", "kept")
 		md, ok := metadata.FromOutgoingContext(Outgoing(ctx))
