@@ -236,6 +236,24 @@ func (b blockQueryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, er
 	return tsdb.NewBlockChunkQuerier(b.Block, mint, maxt)
 }
 
+// A partition whose sum overflows does not hide the infinity of another one.
+func TestAverageOfHugeAndInfinite(t *testing.T) {
+	huge := map[string][]float64{"a": {-1e308, -1e308}, "b": {math.Inf(1)}}
+	all := memory(t, func(a storage.Appender) {
+		for cluster, values := range huge {
+			for n, v := range values {
+				series(t, a, pod(n, cluster), 0, time.Hour, func(time.Duration) any { return v })
+			}
+		}
+	})
+	var engines []remote.RemoteEngine
+	for cluster := range huge {
+		v := &view{Queryable: all, name: "cluster", label: func(l labels.Labels) string { return l.Get("cluster") }, keep: func(c string) bool { return c == cluster }}
+		engines = append(engines, holder(cluster, v, labels.FromStrings("cluster", cluster), 0, forever))
+	}
+	spread{all, engines}.check(t, 30*time.Minute, time.Hour, `avg(m)`)
+}
+
 // Floats and histograms meet in one partition, in a window across a seam of it, which the root evaluates: nobody else is asked.
 func TestMixedAcrossASeam(t *testing.T) {
 	all := memory(t, func(a storage.Appender) {

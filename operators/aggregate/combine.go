@@ -197,19 +197,17 @@ func (p part) has(step int) (avg, n float64, ok bool) {
 // average is the mean of all samples. Where their sum would overflow, it is updated part by part, each mean with its share.
 func average(parts []part, step int) float64 {
 	var sum, comp, total, mean float64
-	finite := true
 	for _, p := range parts {
 		avg, n, ok := p.has(step)
 		if !ok {
 			continue
 		}
-		finite = finite && !math.IsInf(avg, 0) && !math.IsNaN(avg)
 		sum, comp = kahansum.Inc(avg*n, sum, comp)
 		before := total
 		total += n
 		mean = float64(mean*(before/total)) + float64(avg*(n/total))
 	}
-	if finite && (math.IsInf(sum, 0) || math.IsNaN(sum)) {
+	if math.IsInf(sum, 0) || math.IsNaN(sum) {
 		return mean
 	}
 	return sum/total + comp/total
