@@ -223,12 +223,12 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 	if err != nil {
 		return nil, err
 	}
-	part := &remote.Text{Query: r.Query.Text, Version: version, Encoded: plan}
+	part := &remote.Text{Query: r.Query.Text, Version: version, Encoded: plan, Span: r.Query.Needs(r.Times, r.Steps)}
 	opts := promql.NewPrometheusQueryOpts(q.samples.EnablePerStepStats, q.stmt.LookbackDelta, nil)
 	caps := r.Engine.Capabilities()
 	times, from := r.Times, 0
 	if caps.PlanVersion < version {
-		part = &remote.Text{Query: r.Query.Text}
+		part.Version, part.Encoded = 0, nil
 		if caps.WholeSeconds && r.Query.Pinned != "" {
 			part.Query = r.Query.Pinned
 		}

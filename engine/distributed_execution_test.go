@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	"github.com/stretchr/testify/assert"
@@ -519,4 +520,32 @@ func TestFailureIsNoticedAtOnce(t *testing.T) {
 	e := engine.NewDistributed(baseOpts(), remote.StaticEndpoints{hangs, &faulty{RemoteEngine: b, newErr: errors.New("no place")}})
 	res, _ := execute(t, e, nil, nil, `sum(reqs_total)`, hour)
 	require.EqualError(t, res.Err, "remote engine b: no place")
+}
+
+// needing notes which times parts say that they need.
+type needing struct {
+	remote.RemoteEngine
+	needs *remote.Intervals
+}
+
+func (n needing) NewInstantQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, ts time.Time) (promql.Query, error) {
+	*n.needs = q.(remote.Needer).Needs()
+	return n.RemoteEngine.NewInstantQuery(ctx, opts, q, ts)
+}
+
+// Who picks one of several engines for a part is told which times it needs, which are not those of the steps.
+func TestPartsSayWhatTheyNeed(t *testing.T) {
+	st := promqltest.LoadedStorage(t, "load 1m\n  x{cluster=\"a\"} 1x100\n")
+	defer st.Close()
+	var got remote.Intervals
+	e := needing{engine.NewRemoteEngine(engine.New(engine.Opts{}), st, engine.RemoteOpts{
+		Name: "a", PartitionLabels: []string{"cluster"},
+		Coverage: []remote.Coverage{{Labels: labels.FromStrings("cluster", "a"), Intervals: remote.Intervals{remote.Always}}},
+	}), &got}
+	q, err := engine.NewDistributed(engine.Opts{EngineOpts: promql.EngineOpts{EnableNegativeOffset: true, MaxSamples: 1e6}}, remote.StaticEndpoints{e}).
+		NewInstantQuery(t.Context(), nil, nil, "sum(rate(x[10m] offset -20m))", time.Unix(3600, 0))
+	require.NoError(t, err)
+	defer q.Close()
+	require.NoError(t, q.Exec(t.Context()).Err)
+	require.Equal(t, remote.Intervals{{Start: 4_200_001, End: 4_800_000}}, got)
 }

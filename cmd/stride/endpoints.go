@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/stride-promql/stride/remote/client"
 	"github.com/stride-promql/stride/remote/discovery"
 	"github.com/stride-promql/stride/remote/replica"
+	"github.com/stride-promql/stride/source/dedup"
 )
 
 // endpointFlags say which other nodes a node asks, and how.
@@ -27,6 +27,7 @@ type endpointFlags struct {
 	timeout   model.Duration
 	mode      string
 	replicas  []string
+	dedup     string
 	strategy  string
 	tls       clientTLS
 }
@@ -44,7 +45,9 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("endpoint.info-timeout", "How long another node may take to say what data it has.").Default("5s").SetValue(&f.timeout)
 	cmd.Flag("query.mode", "distributed: other nodes evaluate what they can of a query; local: their samples are fetched.").
 		Default(modeDistributed).EnumVar(&f.mode, modeDistributed, modeLocal)
-	cmd.Flag("query.replica-label", "External label of other nodes that tells apart copies of the same data only.").PlaceHolder("NAME").StringsVar(&f.replicas)
+	cmd.Flag("query.replica-label", "External label that tells apart copies of the same data only, and that series come without.").PlaceHolder("NAME").StringsVar(&f.replicas)
+	cmd.Flag("deduplication.func", "How samples of copies become one series: penalty, as Thanos; chain: all samples; interval: penalty that fills single missed scrapes.").
+		Default(string(dedup.Penalty)).EnumVar(&f.dedup, string(dedup.Penalty), string(dedup.Chain), string(dedup.Interval))
 	cmd.Flag("query.replica-strategy", "Of nodes that hold the same data: hedge asks a second one when the first is late, race two at once.").
 		Default(string(replica.Hedge)).EnumVar(&f.strategy, string(replica.Hedge), string(replica.Race))
 	f.tls.register(cmd)
@@ -70,7 +73,7 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 		Static: static, File: f.file, Refresh: time.Duration(f.reload), Logger: logger,
 		Replicas: replica.Options{Strategy: replica.Strategy(f.strategy), Metrics: replica.NewMetrics(r)},
 		Dial: func(address string) (discovery.Engine, error) {
-			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas, InfoTimeout: time.Duration(f.timeout), Dial: append(slices.Clip(dial), grpc.WithStatsHandler(t.of(address)))})
+			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas, RawReplicas: true, InfoTimeout: time.Duration(f.timeout), Dial: append(slices.Clip(dial), grpc.WithStatsHandler(t.of(address)))})
 			if err != nil {
 				return nil, err
 			}
@@ -117,6 +120,14 @@ func awaitEndpoints(ctx context.Context, s *discovery.Set) {
 	}
 }
 
+// kind is what an endpoint is, in the words of Thanos.
+func kind(e remote.RemoteEngine) string {
+	if c, ok := e.(endpoint); ok && c.Status().Component != "" {
+		return c.Status().Component
+	}
+	return "query"
+}
+
 // endpointStatuses are the other nodes as sources of data.
 func endpointStatuses(s *discovery.Set) []api.Endpoint {
 	if s == nil {
@@ -124,7 +135,7 @@ func endpointStatuses(s *discovery.Set) []api.Endpoint {
 	}
 	var out []api.Endpoint
 	for _, st := range s.Statuses() {
-		e := api.Endpoint{Kind: "query", Name: st.Address, LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
+		e := api.Endpoint{Kind: kind(st.Engine), Name: st.Address, LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
 		if c, ok := st.Engine.(endpoint); ok {
 			e.LastCheck = c.Status().LastCheck.UTC()
 		}
@@ -138,50 +149,4 @@ func endpointStatuses(s *discovery.Set) []api.Endpoint {
 		out = append(out, e)
 	}
 	return out
-}
-
-// errStoreMatch is the error of a request that chooses among sources.
-var errStoreMatch = errors.New("storeMatch[] is not supported by a node with --endpoint: ask the node that you mean")
-
-// sources are the engines that hold a node's data: other nodes, and itself if it has any.
-type sources struct {
-	set *discovery.Set // nil without other nodes
-	own remote.RemoteEngine
-}
-
-// Engines implements remote.RemoteEndpoints.
-func (s sources) Engines() []remote.RemoteEngine {
-	var all []remote.RemoteEngine
-	if s.set != nil {
-		all = s.set.Engines()
-	}
-	if s.own != nil {
-		all = append(slices.Clip(all), s.own)
-	}
-	return all
-}
-
-// coverage is what all of them hold, by label set.
-func (s sources) coverage() (names []string, coverage []remote.Coverage) {
-	index := map[string]int{}
-	known := map[string]bool{}
-	for _, e := range s.Engines() {
-		for _, n := range e.Labels() {
-			known[n] = true
-		}
-		for _, c := range e.Coverage() {
-			key := c.Labels.String()
-			if i, ok := index[key]; ok {
-				coverage[i].Intervals = coverage[i].Intervals.Union(c.Intervals)
-				continue
-			}
-			index[key] = len(coverage)
-			coverage = append(coverage, c)
-		}
-	}
-	for n := range known {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names, coverage
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web"
 	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"google.golang.org/grpc"
@@ -32,6 +31,7 @@ import (
 	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/discovery"
 	nodeserver "github.com/stride-promql/stride/remote/server"
+	"github.com/stride-promql/stride/source/dedup"
 )
 
 // node is what a serving process is made of.
@@ -59,6 +59,8 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Copies of the same data are not told apart.
+	external = labels.NewBuilder(external).Del(s.endpoints.replicas...).Labels()
 	origins, err := s.origins()
 	if err != nil {
 		return nil, err
@@ -122,33 +124,37 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Label
 	parts.ActiveQueryTracker, parts.Reg = nil, nil
 
 	var own storage.Queryable
-	announce := func() ([]string, []remote.Coverage) { return localCoverage(n.data, external) }
 	if n.set == nil || s.dirSet {
 		n.data = livedata.New(s.dir, n.logger, registry)
 		own = withExternalLabels(n.data, external)
 	}
-	group, peer := s.group, remote.PeerQuery
-	b := &backend{}
+	b := &backend{data: own}
+	announceOwn := func() ([]string, []remote.Coverage) { return localCoverage(n.data, external) }
 	var forNodes *engine.Engine
+	var asked remote.RemoteEngine
 	if n.set == nil {
-		if group, peer = s.groupID(), remote.PeerStore; group == "" {
+		n.engine, forNodes = engine.New(opts), engine.New(parts)
+		group, peer := s.groupID(), remote.PeerStore
+		if group == "" {
 			peer = remote.PeerSource
 		}
-		b.data = func(bool) storage.Queryable { return own }
-		n.engine, forNodes = engine.New(opts), engine.New(parts)
+		asked = newNodeEngine("stride", forNodes, own, group, peer, announceOwn)
 	} else {
-		all := sources{set: n.set}
+		within := engine.New(parts)
+		all := &sources{set: n.set, replicas: s.endpoints.replicas, dedup: dedup.Algorithm(s.endpoints.dedup)}
 		if own != nil {
-			all.own = newNodeEngine("own data", engine.New(parts), own, "", remote.PeerSource, announce)
+			all.own = newNodeEngine("own data", within, own, "", remote.PeerSource, announceOwn)
 		}
-		announce = all.coverage
-		b.others = true
-		b.data = func(partial bool) storage.Queryable { return sourceStorage{all, partial} }
+		all.stores = newNodeEngine("stores", within, all.samples(all.storesAlone, all.replicas), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
+			return announce(all.storesAlone())
+		})
+		b.sources, b.local, b.data = all, within, all.samples(all.all, all.replicas)
 		if s.endpoints.mode == modeDistributed {
 			n.engine, forNodes = engine.NewDistributed(opts, all), engine.NewDistributed(parts, all)
 		} else {
-			n.engine, forNodes = engine.New(opts), engine.New(parts)
+			n.engine, forNodes = engine.New(opts), within
 		}
+		asked = newNodeEngine("stride", forNodes, b.data, s.group, remote.PeerQuery, func() ([]string, []remote.Coverage) { return announce(all.Engines()) })
 	}
 	b.engine = n.engine
 	if over := time.Duration(s.slowQuery); over > 0 {
@@ -156,7 +162,7 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Label
 			e.SetQueryLogger(&slowQueryLog{n.logger.Handler(), over})
 		}
 	}
-	n.grpc = nodeserver.New(newNodeEngine("stride", forNodes, b.data(false), group, peer, announce), nodeserver.Options{
+	n.grpc = nodeserver.New(asked, nodeserver.Options{
 		MaxQueries: s.maxConcurrency, Timeout: time.Duration(s.engine.timeout), Registerer: registry, Logger: n.logger, GRPC: secure,
 	})
 	return b
@@ -186,27 +192,6 @@ func (n *node) traced(h http.Handler) http.Handler {
 		ctx := remote.WithRequest(r.Context(), remote.Request{Path: []string{n.grpc.NodeID()}, Tenant: r.Header.Get("THANOS-TENANT")})
 		h.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// backend evaluates all queries with one engine.
-type backend struct {
-	engine *engine.Engine
-	data   func(partial bool) storage.Queryable // partial: with a warning where a source fails
-	others bool                                 // there are other nodes
-}
-
-// Engine implements api.Backend.
-func (b *backend) Engine(r api.RequestOptions, opts promql.QueryOpts) (promql.QueryEngine, storage.Queryable, promql.QueryOpts, error) {
-	data, err := b.Queryable(r)
-	return b.engine, data, engine.WithPartialResponse(opts, r.PartialResponse), err
-}
-
-// Queryable implements api.Backend.
-func (b *backend) Queryable(r api.RequestOptions) (storage.Queryable, error) {
-	if b.others && r.StoreMatch != nil {
-		return nil, errStoreMatch
-	}
-	return b.data(r.PartialResponse), nil
 }
 
 func withExternalLabels(data storage.SampleAndChunkQueryable, external labels.Labels) storage.Queryable {
