@@ -17,6 +17,8 @@ const (
 	roundings = 16
 	// roundingError is the largest error that is added to a sum or an average, relative to that of the values' magnitudes.
 	roundingError = 8e-15
+	// keptName is where the name of a group is kept.
+	keptName = "__kept__"
 )
 
 // ByRounding says whether a difference is what comes of small errors in the query's sums, averages, deviations and variances over series,
@@ -121,8 +123,17 @@ func (e *erring) visit(slot *parser.Expr) {
 // aggregate puts an aggregation with an error in its place. The error is relative to the values' magnitude, not to that of their sum,
 // of which they may leave nothing. Errors that are not finite are none, and what is no float, histograms, is scaled.
 func (e *erring) aggregate(slot *parser.Expr, n *parser.AggregateExpr) {
-	if slices.Contains(n.Grouping, model.MetricNameLabel) && !n.Without {
-		return // arithmetic would drop the name
+	named := slices.Contains(n.Grouping, model.MetricNameLabel) && !n.Without
+	if named { // arithmetic would drop the name
+		a := *n
+		a.Grouping = append(slices.DeleteFunc(slices.Clone(n.Grouping), func(l string) bool { return l == model.MetricNameLabel }), keptName)
+		inner, err := Parser().ParseExpr(fmt.Sprintf("label_replace(%s, %q, \"$1\", %q, \"(.*)\")", n.Expr, keptName, model.MetricNameLabel))
+		if err != nil {
+			e.err = err
+			return
+		}
+		a.Expr = inner
+		n = &a
 	}
 	of := func(op parser.ItemType, format string) string {
 		a := *n
@@ -147,6 +158,9 @@ func (e *erring) aggregate(slot *parser.Expr, n *parser.AggregateExpr) {
 		with = fmt.Sprintf("(sqrt(clamp_min((%s) + (%s * %s > -Inf < Inf), 0)) or %s)", of(parser.STDVAR, "%s"), x, of(parser.AVG, "(%s) ^ 2"), scaled)
 	default:
 		return
+	}
+	if named {
+		with = fmt.Sprintf("label_replace(label_replace(%s, %q, \"$1\", %q, \"(.*)\"), %[3]q, \"\", \"\", \"\")", with, model.MetricNameLabel, keptName)
 	}
 	expr, err := Parser().ParseExpr(with)
 	if err != nil {
