@@ -68,6 +68,8 @@ fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR2$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./logicalplan -run '^$$' -fuzz '^FuzzDecodeFragment$$' -fuzztime $(FUZZTIME)
+	for target in FuzzColumns FuzzTrailer FuzzThanosSeries FuzzChunk; do $(GO) test ./remote/proto/wire -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; done
+	$(GO) test ./remote/client -run '^$$' -fuzz '^FuzzInfo$$' -fuzztime $(FUZZTIME)
 
 differential: ## compare QUERIES generated queries with Prometheus, from SEED on
 	$(GO) test ./engine -run '^TestDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
@@ -77,6 +79,12 @@ distributed: ## compare QUERIES generated queries over data that is spread over 
 
 # The harness is a module of its own, and so are parts of it.
 BENCH = cd bench && $(GO) run ./cmd/bench
+
+peers: ## build the real Prometheus and Thanos that interop tests run (some minutes, once)
+	@GO='$(GO)' sh tools/peers.sh
+
+interop: peers ## run Stride beside real Thanos and Prometheus and compare their answers
+	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 15m ./interop
 
 bench: ## compare engines on a few telling queries (10 minutes on two cores)
 	$(BENCH) run --tier quick --time 2s
@@ -105,4 +113,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run demo proto test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
+.PHONY: help build run demo proto test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop bench bench-full bench-smoke bench-test bench-crowd bench-micro clean

@@ -54,6 +54,7 @@ type announcement struct {
 	selects      api
 	component    string
 	sum          [sha256.Size]byte // of the message
+	at           time.Time         // when it was said
 }
 
 // thanosLevel is the language of Thanos v0.42. Nodes do not tell; one that is older refuses what it does not know.
@@ -92,8 +93,37 @@ func (c *Client) Refresh(ctx context.Context) error {
 	if err == nil {
 		c.said.Store(said)
 		c.status.Component = said.component
+		return nil
+	}
+	if open := c.said.Load().growing(); open != nil {
+		c.said.Store(open)
 	}
 	return err
+}
+
+// fresh is how new samples are of data that grows.
+const fresh = 10 * time.Minute
+
+// growing is what a node that does not answer any more may have by now: data that was fresh when it said so has no end. Otherwise the node
+// would be taken to have nothing of the time since, and queries would go without it. nil: the same as before.
+func (a *announcement) growing() *announcement {
+	grows := func(in remote.Intervals) bool {
+		end := in.End()
+		return len(in) > 0 && end != math.MaxInt64 && end >= a.at.Add(-fresh).UnixMilli()
+	}
+	if !slices.ContainsFunc(a.coverage, func(c remote.Coverage) bool { return grows(c.Intervals) }) {
+		return nil
+	}
+	out := *a
+	out.sum = [sha256.Size]byte{} // what comes next is another one
+	out.coverage = slices.Clone(a.coverage)
+	for i, c := range out.coverage {
+		if grows(c.Intervals) {
+			last := remote.Interval{Start: c.Intervals.End(), End: math.MaxInt64}
+			out.coverage[i].Intervals = c.Intervals.Union(remote.Intervals{last})
+		}
+	}
+	return &out
 }
 
 func (c *Client) ask(ctx context.Context) (*announcement, error) {
@@ -116,13 +146,15 @@ func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
 	}
 	sum := sha256.Sum256(encoded)
 	if sum == before.sum {
-		return before, nil
+		again := *before
+		again.at = time.Now()
+		return &again, nil
 	}
 	said, err := c.read(res)
 	if err != nil {
 		return nil, c.error(fmt.Errorf("what it says of its data makes no sense: %w", err))
 	}
-	said.sum = sum
+	said.sum, said.at = sum, time.Now()
 	if said.same(before) {
 		said.labels, said.coverage, said.index = before.labels, before.coverage, before.index
 	}

@@ -1,11 +1,13 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
@@ -133,6 +135,37 @@ func TestInfoStaysTheSame(t *testing.T) {
 		require.NoError(t, c.Refresh(t.Context()))
 		require.Equal(t, step.same, &labels[0] == &c.Labels()[0] && &coverage[0] == &c.Coverage()[0])
 	}
+}
+
+// A node that does not answer may have newer samples by now than it said last, if its newest were fresh then.
+func TestInfoOfLostNode(t *testing.T) {
+	newest := time.Now().Add(-time.Minute).UnixMilli()
+	var lost atomic.Bool
+	p := &peer{info: func() (*thanospb.InfoResponse, error) {
+		if lost.Load() {
+			return nil, errors.New("gone")
+		}
+		return &thanospb.InfoResponse{Stride: &thanospb.StrideInfo{LanguageLevel: "3.16"}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
+			{Labels: set(t, "a", "live"), MinTime: 0, MaxTime: newest}, {Labels: set(t, "a", "old"), MinTime: 0, MaxTime: 5},
+		}}}, nil
+	}}
+	c := connect(t, p, nil, Options{})
+	ends := func() (ends []int64) {
+		for _, c := range c.Coverage() {
+			ends = append(ends, c.Intervals.End())
+		}
+		return ends
+	}
+	require.NoError(t, c.Refresh(t.Context()))
+	require.Equal(t, []int64{newest, 5}, ends())
+	lost.Store(true)
+	for range 2 {
+		require.Error(t, c.Refresh(t.Context()))
+		require.Equal(t, []int64{math.MaxInt64, 5}, ends())
+	}
+	lost.Store(false)
+	require.NoError(t, c.Refresh(t.Context()))
+	require.Equal(t, []int64{newest, 5}, ends())
 }
 
 // BenchmarkInfo is about what a node with 100,000 external label sets says: the same as before, the same in another order, something else.
