@@ -10,31 +10,38 @@ func strideLeaves(t *testing.T, d *dataset) (leaves []string) {
 	return leaves
 }
 
-// Thanos' queriers ask Stride nodes: for parts of queries, and for samples.
+// Thanos' queriers ask Stride nodes for parts of queries.
 func TestThanosRoot(t *testing.T) {
-	d := generate(t)
-	leaves := strideLeaves(t, d)
-	t.Run("distributed", func(t *testing.T) {
-		d.answers(t, thanosQuery(t, leaves, "--query.promql-engine=thanos", "--query.mode=distributed").url, queries())
-	})
-	t.Run("samples", func(t *testing.T) {
-		d.answers(t, thanosQuery(t, leaves, "--query.promql-engine=prometheus").url, queries())
-	})
+	d := generate(t, everything)
+	d.answers(t, thanosQuery(t, strideLeaves(t, d), "--query.promql-engine=thanos", "--query.mode=distributed").url, queries())
 }
 
-// Stride nodes ask Thanos' queriers for parts of queries, or for samples; or Prometheus' sidecars, replicas among them, for samples.
+// Thanos' queriers ask Stride nodes for samples.
+func TestThanosRootOverSamples(t *testing.T) {
+	d := generate(t, steady)
+	d.answers(t, thanosQuery(t, strideLeaves(t, d), "--query.promql-engine=prometheus").url, queries())
+}
+
+// Stride nodes ask Thanos' queriers, each over a pair of Prometheus servers, for parts of queries.
 func TestThanosLeaves(t *testing.T) {
-	d := generate(t)
+	d := generate(t, steady)
+	var queriers []string
+	for i, dir := range d.dirs {
+		queriers = append(queriers, thanosQuery(t, pair(t, dir, regions[i], "a", "b")).grpc)
+	}
+	d.answers(t, stride(t, append(endpoints(queriers...), "--query.replica-label=replica")...).url, queries())
+}
+
+// Stride nodes ask Thanos' queriers, or the sidecars of pairs of Prometheus servers, for samples.
+func TestThanosSamples(t *testing.T) {
+	d := generate(t, everything)
 	var queriers, sidecars []string
 	for i, dir := range d.dirs {
 		of := pair(t, dir, regions[i], "a", "b")
 		sidecars = append(sidecars, of...)
 		queriers = append(queriers, thanosQuery(t, of).grpc)
 	}
-	t.Run("distributed", func(t *testing.T) {
-		d.answers(t, stride(t, append(endpoints(queriers...), "--query.replica-label=replica")...).url, queries())
-	})
-	t.Run("samples", func(t *testing.T) {
+	t.Run("queriers", func(t *testing.T) {
 		d.answers(t, stride(t, append(endpoints(queriers...), "--query.replica-label=replica", "--query.mode=local")...).url, queries())
 	})
 	t.Run("sidecars", func(t *testing.T) {
@@ -42,9 +49,9 @@ func TestThanosLeaves(t *testing.T) {
 	})
 }
 
-// All of them at once: a Stride root over a Stride node, a Thanos querier and a sidecar.
+// A Stride node asks a Stride node and a sidecar.
 func TestMixedLeaves(t *testing.T) {
-	d := generate(t)
+	d := generate(t, everything)
 	own := strideLeaves(t, d)[:1]
 	theirs := pair(t, d.dirs[1], regions[1], "a")
 	d.answers(t, stride(t, append(endpoints(append(own, theirs...)...), "--query.replica-label=replica")...).url, queries())

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -43,19 +44,32 @@ func (f *fake) Close() error     { f.closed.Store(true); return nil }
 func (f *fake) Ready() bool      { return f.ready.Load() }
 func (f *fake) LastError() error { return nil }
 
-// names is a resolver of what it has.
-type names map[string][]string
+// names is a resolver of what it has, and that may change.
+type names struct {
+	mu sync.Mutex
+	of map[string][]string
+}
 
-func (n names) LookupHost(_ context.Context, host string) ([]string, error) {
-	if a, ok := n[host]; ok {
+func (n *names) set(name string, hosts ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.of[name] = hosts
+}
+
+func (n *names) LookupHost(_ context.Context, host string) ([]string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if a := n.of[host]; a != nil {
 		return a, nil
 	}
 	return nil, errors.New("no such host")
 }
 
-func (n names) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
+func (n *names) LookupSRV(_ context.Context, _, _, name string) (string, []*net.SRV, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	var out []*net.SRV
-	for _, h := range n[name] {
+	for _, h := range n.of[name] {
 		out = append(out, &net.SRV{Target: h + ".", Port: 7})
 	}
 	return "", out, nil
@@ -75,7 +89,7 @@ func TestSet(t *testing.T) {
 	write("endpoints:\n  - address: dns+leaf:1\n  - address: dnssrv+_grpc._tcp.x\n    group: g\n")
 	synctest.Test(t, func(t *testing.T) {
 		dialled := map[string]*fake{}
-		dns := names{"leaf": {"10.0.0.2", "10.0.0.1"}, "_grpc._tcp.x": {"p", "q"}}
+		dns := &names{of: map[string][]string{"leaf": {"10.0.0.2", "10.0.0.1"}, "_grpc._tcp.x": {"p", "q"}}}
 		s, err := New(Options{
 			Static: Config{Endpoints: []Endpoint{{Address: "static:1"}}}, File: file, Resolver: dns,
 			Dial: func(address string) (Engine, error) {
@@ -101,15 +115,13 @@ func TestSet(t *testing.T) {
 		require.Same(t, g, s.Engines()[2], "a group stays as long as its members do")
 
 		// A name that moves, and one that cannot be looked up any more.
-		dns["leaf"] = []string{"10.0.0.3"}
-		delete(dns, "_grpc._tcp.x")
-		dns["_grpc._tcp.x"] = []string{"p", "q"}
+		dns.set("leaf", "10.0.0.3")
 		time.Sleep(31 * time.Second)
 		synctest.Wait()
 		dialled["10.0.0.3:1"].ready.Store(true)
 		require.Equal(t, "10.0.0.3:1 g static:1", namesOf(s.Engines()))
 		require.False(t, dialled["10.0.0.1:1"].closed.Load(), "queries may still use it")
-		delete(dns, "leaf")
+		dns.set("leaf")
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
 		require.True(t, dialled["10.0.0.1:1"].closed.Load())

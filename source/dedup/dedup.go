@@ -69,10 +69,11 @@ var counterFunctions = map[string]bool{"rate": true, "increase": true, "irate": 
 func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	set := q.Querier.Select(ctx, true, hints, matchers...)
 	var all []replica
+	b := labels.NewBuilder(labels.EmptyLabels())
 	for set.Next() {
 		s := set.At()
-		l := s.Labels().MatchLabels(false, q.of.replica...)
-		all = append(all, replica{l, s})
+		b.Reset(s.Labels())
+		all = append(all, replica{b.Del(q.of.replica...).Labels(), s})
 	}
 	// Without the replica labels the order may be another.
 	slices.SortStableFunc(all, func(a, b replica) int { return labels.Compare(a.labels, b.labels) })

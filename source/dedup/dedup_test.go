@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -174,6 +175,26 @@ func TestHistogramsAndThreeReplicas(t *testing.T) {
 	}
 	require.Equal(t, "0:h1 15000:h2 30000:h3 45000:h4", merged(t, Penalty, "rate", h(0, 1), h(2000, 100), h(4000, 200)))
 	require.Equal(t, "100000:7", merged(t, Penalty, "", nil, nil, []chunks.Sample{sample{t: 100000, f: 7}}))
+}
+
+// Markers of staleness stay what they are, and series keep their names.
+func TestStaleMarkersAndNames(t *testing.T) {
+	all := list{
+		newSeries(labels.FromStrings("__name__", "x", "replica", "a"), sample{t: 1, f: 5}, sample{t: 15_000, f: math.Float64frombits(value.StaleNaN)}),
+		newSeries(labels.FromStrings("__name__", "x", "replica", "b"), sample{t: 2, f: 5}, sample{t: 15_001, f: math.Float64frombits(value.StaleNaN)}),
+	}
+	for _, function := range []string{"", "rate"} {
+		q, err := Queryable(all, []string{"replica"}, Penalty).Querier(0, 20_000)
+		require.NoError(t, err)
+		set := q.Select(t.Context(), true, &storage.SelectHints{Func: function})
+		require.True(t, set.Next())
+		require.Equal(t, labels.FromStrings("__name__", "x"), set.At().Labels())
+		it := set.At().Iterator(nil)
+		require.Equal(t, chunkenc.ValFloat, it.Next())
+		require.Equal(t, chunkenc.ValFloat, it.Next())
+		_, v := it.At()
+		require.True(t, value.IsStaleNaN(v))
+	}
 }
 
 // Series are grouped without their replica labels, in the order of what is left.

@@ -186,6 +186,9 @@ type millis = int64
 // At implements chunkenc.Iterator.
 func (s *side) At() (int64, float64) {
 	t, v := s.Iterator.At()
+	if math.IsNaN(v) {
+		return t, v // a sum would be another NaN, and no stale marker any more
+	}
 	return t, v + s.lift
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"net"
+	"testing"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+
+	"github.com/stride-promql/stride/cmd/stride/extlabels"
+	"github.com/stride-promql/stride/cmd/stride/livedata"
+	"github.com/stride-promql/stride/engine"
+	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/proto/thanospb"
+	nodeserver "github.com/stride-promql/stride/remote/server"
+)
+
+// asStore makes a node look like a Thanos component that gives samples and evaluates nothing.
+var asStore = grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	res, err := handler(ctx, req)
+	if info, ok := res.(*thanospb.InfoResponse); ok {
+		info.Stride, info.Query, info.ComponentType = nil, nil, "sidecar"
+	}
+	return res, err
+})
+
+// storeNode serves the samples of a directory with external labels, and gives its address.
+func storeNode(t *testing.T, dir string, external labels.Labels) (address string, stop func()) {
+	t.Helper()
+	d := livedata.New(dir, slog.New(slog.DiscardHandler), nil)
+	require.NoError(t, d.Load())
+	s := nodeserver.New(newNodeEngine("store", engine.New(engine.Opts{}), extlabels.New(d, external), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
+		return nil, []remote.Coverage{{Labels: external, Intervals: remote.Intervals{{Start: 0, End: math.MaxInt64}}}}
+	}), nodeserver.Options{GRPC: []grpc.ServerOption{asStore}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.Serve(l)
+	}()
+	stopped := false
+	stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.Shutdown(ctx)
+		<-done
+		d.Close()
+	}
+	t.Cleanup(stop)
+	return l.Addr().String(), stop
+}
+
+// Stores evaluate nothing, and may be copies: queries over them are evaluated at the node that asks them, over one series for all copies.
+func TestStoresAsSources(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	data := c.merged(t)
+	var flags []string
+	var stops []func()
+	for i, dir := range c.dirs {
+		for _, replica := range []string{"a", "b"} {
+			address, stop := storeNode(t, dir, labels.FromStrings("cluster", c.labels[i], "replica", replica))
+			flags, stops = append(flags, "--endpoint="+address), append(stops, stop)
+		}
+	}
+	leaf := serve(t, c.dirs[1], "--external-label=cluster=us")
+	for name, args := range map[string][]string{
+		"stores alone":         append(flags, "--query.replica-label=replica"),
+		"local":                append(flags, "--query.replica-label=replica", "--query.mode=local"),
+		"beside a Stride leaf": {flags[0], flags[1], "--endpoint=" + leaf.nodes, "--query.replica-label=replica"},
+		"chain":                append(flags, "--query.replica-label=replica", "--deduplication.func=chain"),
+	} {
+		t.Run(name, func(t *testing.T) { requireAnswers(t, serveArgs(t, args...), data) })
+	}
+
+	root := serveArgs(t, append(flags, "--query.replica-label=replica")...)
+	count := func(params ...string) string {
+		return root.body(t, "/api/v1/query", append([]string{"query", "count by (cluster, replica) (up)", "time", sampleEnd}, params...)...)
+	}
+	require.Contains(t, count(), `{"metric":{"cluster":"eu"}`)
+	require.NotContains(t, count(), "replica")
+	require.Contains(t, count("dedup", "false"), `{"metric":{"cluster":"eu","replica":"b"}`)
+	require.Contains(t, count("replicaLabels[]", "none"), `{"metric":{"cluster":"eu","replica":"b"}`)
+	one := count("storeMatch[]", `{__address__="`+flags[0][len("--endpoint="):]+`"}`)
+	require.Contains(t, one, `{"metric":{"cluster":"eu"}`)
+	require.NotContains(t, one, `"us"`)
+	require.Contains(t, root.body(t, "/api/v1/stores"), `"sidecar":[`)
+	require.Equal(t, `{"status":"success","data":["eu","us"]}`, root.body(t, "/api/v1/label/cluster/values"))
+	require.NotContains(t, root.body(t, "/api/v1/labels"), "replica")
+
+	// What is lost is named, or the query fails.
+	stops[0]()
+	lost := flags[0][len("--endpoint="):]
+	require.Contains(t, count("partial_response", "1"), lost)
+	require.Contains(t, count("partial_response", "1"), `{"metric":{"cluster":"eu"}`) // the other copy
+	status, body := root.get(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd, "partial_response", "0")
+	require.NotEqual(t, 200, status)
+	require.Contains(t, body, lost)
+	require.Contains(t, root.body(t, "/api/v1/labels", "partial_response", "1"), lost)
+}
