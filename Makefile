@@ -29,6 +29,9 @@ demo: build ## start a root and three leaves on sample data, compare distributed
 proto: ## make the Go code of the .proto files again
 	cd tools/protogen && $(GO) run .
 
+golden: ## make wire bytes with Thanos' own types again, and check Stride's by them
+	@GO='$(GO)' sh tools/golden.sh
+
 # make -k test goes on behind a stage that fails.
 test: stage-vet stage-lint stage-api stage-unit stage-suite ## run every check and test: vet, lint, unit, suite
 
@@ -113,4 +116,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run demo proto test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
+.PHONY: help build run demo proto golden test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
