@@ -3,9 +3,11 @@ module github.com/stride-promql/stride/e2e
 go 1.26.7
 
 require (
+	github.com/efficientgo/e2e v0.14.1-0.20260204162810-8c75b1e33ef9
 	github.com/prometheus/prometheus v0.316.0
 	github.com/stretchr/testify v1.12.1
 	github.com/stride-promql/stride v0.0.0
+	golang.org/x/time v0.16.0
 )
 
 require (
@@ -81,7 +83,6 @@ require (
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
-	golang.org/x/time v0.16.0 // indirect
 	google.golang.org/api v0.305.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261012220534-4341edf3f941 // indirect
 	google.golang.org/grpc v1.84.0 // indirect

@@ -2,7 +2,6 @@ package interop
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,10 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/stretchr/testify/require"
 
-	"github.com/stride-promql/stride/cmd/stride/extlabels"
-	"github.com/stride-promql/stride/cmd/stride/livedata"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
@@ -44,25 +40,11 @@ func generate(t *testing.T, profile string) *dataset {
 	var all []storage.Queryable
 	for i, region := range regions {
 		dir := filepath.Join(t.TempDir(), region)
-		out, err := exec.Command(binary(t, "stride"), "generate", "--out", dir, "--profile", profile, "--series", "400", "--duration", "3h", "--end", dataEnd.Format(time.RFC3339), "--seed", fmt.Sprint(i+1)).CombinedOutput()
-		require.NoError(t, err, string(out))
-		live := livedata.New(dir, slog.New(slog.DiscardHandler), nil)
-		require.NoError(t, live.Load())
-		t.Cleanup(live.Close)
+		oracle.Generate(t, binary(t, "stride"), dir, "--profile", profile, "--series", "400", "--duration", "3h", "--end", dataEnd.Format(time.RFC3339), "--seed", fmt.Sprint(i+1))
 		d.dirs = append(d.dirs, dir)
-		all = append(all, extlabels.New(live, labels.FromStrings("region", region)))
+		all = append(all, oracle.Open(t, dir, labels.FromStrings("region", region)))
 	}
-	d.merged = storage.QueryableFunc(func(mint, maxt int64) (storage.Querier, error) {
-		var qs []storage.Querier
-		for _, q := range all {
-			querier, err := q.Querier(mint, maxt)
-			if err != nil {
-				return nil, err
-			}
-			qs = append(qs, querier)
-		}
-		return storage.NewMergeQuerier(qs, nil, storage.ChainedSeriesMerge), nil
-	})
+	d.merged = oracle.Merge(all...)
 	return d
 }
 

@@ -1,0 +1,113 @@
+package containers
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/efficientgo/e2e"
+	"github.com/stretchr/testify/require"
+)
+
+// The ports inside of containers.
+const (
+	httpPort = 9090
+	grpcPort = 10901
+	// writePort is where receivers take samples.
+	writePort = 19291
+)
+
+// Environment is a network of nodes that are gone when the test ends. Its directory has the same path here and in all of them.
+type Environment struct {
+	t   testing.TB
+	env *e2e.DockerEnvironment
+	log *tail
+}
+
+// New makes an environment, whose name, of at most 16 letters, is its network's. What is left of one of that name is removed first.
+func New(t testing.TB, name string) *Environment {
+	t.Helper()
+	imageOf(t)
+	e := &Environment{t: t, log: &tail{}}
+	if os.Getenv("E2E_TEMP_DIR") == "" {
+		require.NoError(t, os.Setenv("E2E_TEMP_DIR", os.TempDir()))
+	}
+	var err error
+	e.env, err = e2e.New(e2e.WithName(name), e2e.WithLogger(e2e.NewLogger(e.log)))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the end of what containers wrote:\n%s", e.log)
+		}
+		e.env.Close()
+	})
+	return e
+}
+
+// Dir makes a directory that all nodes see.
+func (e *Environment) Dir(name string) string {
+	e.t.Helper()
+	dir := filepath.Join(e.env.SharedDir(), name)
+	require.NoError(e.t, os.MkdirAll(dir, 0o777))
+	return dir
+}
+
+// File writes a file that all nodes see.
+func (e *Environment) File(name, content string) string {
+	e.t.Helper()
+	path := filepath.Join(e.env.SharedDir(), name)
+	require.NoError(e.t, os.WriteFile(path, []byte(content), 0o666))
+	return path
+}
+
+// Options of a container.
+type Options struct {
+	// CPUs are how many it may use, in all of its time; 0: all.
+	CPUs float64
+	// Memory is how many bytes it may have; 0: no limit.
+	Memory uint
+	// Env are its environment variables.
+	Env map[string]string
+}
+
+// start runs a program as a container, and waits until a path answers with 200.
+func (e *Environment) start(name, ready string, o Options, command string, args ...string) *Node {
+	e.t.Helper()
+	n := &Node{Name: name, e: e, ready: ready}
+	n.Runnable = e.env.Runnable(name).WithPorts(map[string]int{"http": httpPort, "grpc": grpcPort, "write": writePort}).Init(e2e.StartOptions{
+		Image: imageOf(e.t), Command: e2e.NewCommand(command, args...), User: strconv.Itoa(os.Getuid()),
+		LimitMemoryBytes: o.Memory, LimitCPUs: o.CPUs, EnvVars: o.Env,
+	})
+	n.boot()
+	return n
+}
+
+// tail keeps the end of what is written.
+type tail struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *tail) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all.Len() > 1<<20 {
+		l.all.Reset()
+	}
+	return l.all.Write(p)
+}
+
+func (l *tail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.all.String()
+	return strings.TrimSpace(s[max(0, len(s)-12000):])
+}
+
+// patience is how long anything may take to be as it should be.
+const patience = time.Minute
