@@ -47,6 +47,16 @@ func regions(t *testing.T, e *containers.Environment, n int, profile string) (al
 	return all, oracleOf(data...)
 }
 
+// keep is the data of some of a region's blocks alone.
+func (r region) keep(t *testing.T, e *containers.Environment, blocks ...int) region {
+	t.Helper()
+	dir := e.Dir("part-" + r.name)
+	for _, i := range blocks {
+		oracle.Copy(t, dir, r.blocks[i])
+	}
+	return region{name: r.name, dir: dir, blocks: oracle.Blocks(t, dir), data: oracle.Open(t, dir, labels.FromStrings("region", r.name))}
+}
+
 // oracleOf asks for the last seven hours at steps of seven minutes, so that every block and every seam counts.
 func oracleOf(data ...storage.Queryable) *oracle.Oracle {
 	return &oracle.Oracle{Data: oracle.Merge(data...), Start: dataEnd.Add(-7 * time.Hour), End: dataEnd, Step: 7 * time.Minute}
