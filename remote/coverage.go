@@ -90,6 +90,16 @@ func (s Intervals) Without(o Intervals) Intervals {
 	return out
 }
 
+// Within is what of the intervals is inside of one.
+func (s Intervals) Within(i Interval) (out Intervals) {
+	for _, in := range s {
+		if in.Start, in.End = max(in.Start, i.Start), min(in.End, i.End); in.Start <= in.End {
+			out = append(out, in)
+		}
+	}
+	return out
+}
+
 // Meets tells whether any time is in both.
 func (s Intervals) Meets(i Interval) bool {
 	for _, x := range s {

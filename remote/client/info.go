@@ -195,6 +195,10 @@ func (c *Client) read(res *thanospb.InfoResponse) (*announcement, error) {
 		if len(i.Intervals) > 0 {
 			times = union(i.Intervals)
 		}
+		// Store gateways that give a part of the time only say of which blocks it is in the infos, and which part in the store's own times.
+		if s := res.Store; s.MinTime != 0 || s.MaxTime != 0 {
+			times = times.Within(between(res, s.MinTime, s.MaxTime))
+		}
 		if err := add(i.Labels, times); err != nil {
 			return nil, err
 		}

@@ -112,6 +112,18 @@ func TestInfoOfStore(t *testing.T) {
 	require.Equal(t, []remote.Coverage{{Labels: labels.FromStrings("a", "x"), Intervals: remote.Intervals{{Start: 5, End: math.MaxInt64}}}}, got.coverage)
 }
 
+// Store gateways that were told to give a part of the time still announce the whole of their blocks, with the part beside it.
+func TestInfoOfPartOfTheTime(t *testing.T) {
+	got, err := readInfo(&thanospb.InfoResponse{ComponentType: "store", Store: &thanospb.StoreInfo{
+		MinTime: 50, MaxTime: 101, TsdbInfos: []*thanospb.TSDBInfo{{Labels: set(t, "a", "x"), MinTime: 0, MaxTime: 80}, {Labels: set(t, "a", "y"), MinTime: 60, MaxTime: 200}, {Labels: set(t, "a", "z"), MinTime: 0, MaxTime: 50}},
+	}})
+	require.NoError(t, err)
+	require.Equal(t, []remote.Coverage{
+		{Labels: labels.FromStrings("a", "x"), Intervals: remote.Intervals{{Start: 50, End: 79}}},
+		{Labels: labels.FromStrings("a", "y"), Intervals: remote.Intervals{{Start: 60, End: 100}}},
+	}, got.coverage)
+}
+
 // Who plans queries sees the same slices as long as the node has the same data, in whatever order it says so.
 func TestInfoStaysTheSame(t *testing.T) {
 	info := func(end int64, names ...string) *thanospb.InfoResponse {
