@@ -14,7 +14,7 @@ import (
 
 // PlanVersion is the version of the codec. It rises with every change; nodes record in which version they changed last
 // (nodeVersions), so that what did not change is still understood by older engines.
-const PlanVersion = 1
+const PlanVersion = 1 - older
 
 // FragmentOptions are what an engine that evaluates a fragment has to know of the one that sends it.
 type FragmentOptions struct {

@@ -1,0 +1,5 @@
+//go:build !olderplan
+
+package logicalplan
+
+const older = 0
