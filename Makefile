@@ -89,6 +89,10 @@ peers: ## build the real Prometheus and Thanos that interop tests run (some minu
 interop: peers ## run Stride beside real Thanos and Prometheus and compare their answers
 	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 15m ./interop
 
+e2e: peers ## run the deployments in containers, with real Prometheus and Thanos, and compare their answers
+	@GO='$(GO)' sh tools/e2e.sh
+	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 40m ./scenarios
+
 bench: ## compare engines on a few telling queries (10 minutes on two cores)
 	$(BENCH) run --tier quick --time 2s
 	$(BENCH) report --results ../$(CACHE)/bench/results-quick.jsonl --out ../$(CACHE)/bench/quick.md --images ../$(CACHE)/bench/img
@@ -116,4 +120,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run demo proto golden test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
+.PHONY: help build run demo proto golden test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop e2e bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
