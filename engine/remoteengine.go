@@ -186,7 +186,7 @@ type engineSeries struct {
 // Err implements storage.SeriesSet.
 func (s *engineSeries) Err() error {
 	err := s.SeriesSet.Err()
-	if err == nil || s.lenient() {
+	if err == nil || s.lenient(err) {
 		return nil
 	}
 	return remote.EngineError(s.engine.Name(), err)
@@ -195,14 +195,15 @@ func (s *engineSeries) Err() error {
 // Warnings implements storage.SeriesSet.
 func (s *engineSeries) Warnings() annotations.Annotations {
 	warnings := s.SeriesSet.Warnings()
-	if err := s.SeriesSet.Err(); err != nil && s.lenient() {
+	if err := s.SeriesSet.Err(); err != nil && s.lenient(err) {
 		warnings = maps.Clone(warnings)
 		warnings.Add(missingFrom(s.engine, s.mint, s.maxt, err))
 	}
 	return warnings
 }
 
-// lenient tells whether errors are warnings. The end of the query itself is none of the engine's.
-func (s *engineSeries) lenient() bool {
-	return s.ctx.Err() == nil && remote.RequestFrom(s.ctx).PartialResponse
+// lenient tells whether an error is a warning. The end of the query itself is none of the engine's, and neither is what is wrong with it.
+func (s *engineSeries) lenient(err error) bool {
+	var own *remote.QueryError
+	return !errors.As(err, &own) && s.ctx.Err() == nil && remote.RequestFrom(s.ctx).PartialResponse
 }

@@ -15,10 +15,13 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/stride-promql/stride/cmd/stride/client"
 	"github.com/stride-promql/stride/cmd/stride/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
+	"github.com/stride-promql/stride/remote/proto/thanospb"
 )
 
 // cluster is data directories of several clusters, with their external labels.
@@ -194,6 +197,75 @@ func TestLostNode(t *testing.T) {
 			require.Contains(t, body, `"warnings":[`)
 			require.Contains(t, body, leaf.nodes)
 		})
+	}
+}
+
+// A node between has the choice of whoever asks it, whatever its own users have.
+func TestLostNodeOfNodeBetween(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	leaves, flags := c.leaves(t)
+	between := serveArgs(t, flags...)
+	root := serveArgs(t, "--endpoint="+between.nodes)
+	ask := func(partial string) (int, string) {
+		return root.get(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd, "partial_response", partial)
+	}
+	status, whole := ask("0")
+	require.Equal(t, 200, status, whole)
+	leaves[0].stop()
+	status, body := ask("0")
+	require.NotEqual(t, 200, status, body)
+	require.Contains(t, body, leaves[0].nodes)
+	status, body = ask("1")
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, leaves[0].nodes)
+
+	// So it is for a Thanos querier, which sends text.
+	conn, err := grpc.NewClient(between.nodes, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	defer conn.Close()
+	at, err := time.Parse(time.RFC3339, sampleEnd)
+	require.NoError(t, err)
+	for _, allowed := range []bool{false, true} {
+		in, err := thanospb.NewQueryClient(conn).QueryRange(t.Context(), &thanospb.QueryRangeRequest{
+			Query: []byte("count(up)"), StartTimeSeconds: at.Unix(), EndTimeSeconds: at.Unix(), IntervalSeconds: 1, EnablePartialResponse: allowed,
+		})
+		require.NoError(t, err)
+		res, err := in.Recv()
+		if !allowed {
+			require.ErrorContains(t, err, leaves[0].nodes)
+			continue
+		}
+		require.NoError(t, err)
+		require.Contains(t, string(res.GetWarnings()), leaves[0].nodes)
+		_, err = in.Recv()
+		require.NoError(t, err, "and what is left")
+	}
+}
+
+// Limits on what a node gives are its own, and those on what it takes the query's, which no partial response makes good.
+func TestLimitsBetweenNodes(t *testing.T) {
+	c := newCluster(t, "eu")
+	leaf := serve(t, c.dirs[0], "--external-label=cluster=eu", "--store.limits.request-series=1")
+	ask := func(root *serving, query, partial string) (int, string) {
+		return root.get(t, "/api/v1/query", "query", query, "time", sampleEnd, "partial_response", partial)
+	}
+	for _, mode := range []string{"distributed", "local"} {
+		root := serveArgs(t, "--endpoint="+leaf.nodes, "--query.mode="+mode)
+		status, body := ask(root, "up", "0")
+		require.NotEqual(t, 200, status, body)
+		require.Contains(t, body, "more than 1 series, the most that this node sends")
+		status, body = ask(root, "up", "1")
+		require.Equal(t, 200, status, body)
+		require.Contains(t, body, leaf.nodes)
+	}
+	free := serve(t, c.dirs[0], "--external-label=cluster=eu")
+	for _, partial := range []string{"0", "1"} {
+		root := serveArgs(t, "--endpoint="+free.nodes, "--endpoint.limits.select-series=1", "--query.mode=local", "--grpc-compression=snappy")
+		status, body := ask(root, "up", partial)
+		require.Equal(t, 422, status, body)
+		require.Contains(t, body, "gives more than 1 series for one selector, the limit here")
+		status, body = ask(root, "sum(up{instance='none'})", partial)
+		require.Equal(t, 200, status, body)
 	}
 }
 

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+	"github.com/alecthomas/units"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"google.golang.org/grpc"
@@ -15,6 +17,7 @@ import (
 	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/client"
 	"github.com/stride-promql/stride/remote/discovery"
+	"github.com/stride-promql/stride/remote/proto/wire"
 	"github.com/stride-promql/stride/remote/replica"
 	"github.com/stride-promql/stride/source/dedup"
 )
@@ -30,6 +33,12 @@ type endpointFlags struct {
 	dedup     string
 	strategy  string
 	tls       clientTLS
+
+	compression  string
+	silence      model.Duration
+	maxSeries    int64
+	maxSamples   int64
+	maxSelection units.Base2Bytes
 }
 
 const (
@@ -50,6 +59,11 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 		Default(string(dedup.Penalty)).EnumVar(&f.dedup, string(dedup.Penalty), string(dedup.Chain), string(dedup.Interval))
 	cmd.Flag("query.replica-strategy", "Of nodes that hold the same data: hedge asks a second one when the first is late, race two at once.").
 		Default(string(replica.Hedge)).EnumVar(&f.strategy, string(replica.Hedge), string(replica.Race))
+	cmd.Flag("grpc-compression", "How messages to other nodes, and theirs, are compressed: "+wire.Snappy+" or none.").Default("none").EnumVar(&f.compression, wire.Snappy, "none")
+	cmd.Flag("store.response-timeout", "How long a Thanos node may be silent while it sends samples; 0s: no limit.").Default("0s").SetValue(&f.silence)
+	cmd.Flag("endpoint.limits.select-series", "Most series that another node may send for one selector; more make the query fail; 0: no limit.").Default("0").Int64Var(&f.maxSeries)
+	cmd.Flag("endpoint.limits.select-samples", "Most samples that another node may send for one selector; 0: no limit.").Default("0").Int64Var(&f.maxSamples)
+	cmd.Flag("endpoint.limits.select-bytes", "Most bytes of labels and chunks that another node may send for one selector, such as 1GB; 0: no limit.").Default("0").BytesVar(&f.maxSelection)
 	f.tls.register(cmd)
 }
 
@@ -60,6 +74,9 @@ func (f *endpointFlags) some() bool { return len(f.addresses) > 0 || f.file != "
 func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *traffic) (*discovery.Set, error) {
 	if !f.some() {
 		return nil, nil
+	}
+	if min(f.maxSeries, f.maxSamples, int64(f.maxSelection)) < 0 {
+		return nil, withCode(exitUsage, errors.New("--endpoint.limits... must not be negative"))
 	}
 	var static discovery.Config
 	for _, a := range f.addresses {
@@ -73,7 +90,7 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 		Static: static, File: f.file, Refresh: time.Duration(f.reload), Logger: logger,
 		Replicas: replica.Options{Strategy: replica.Strategy(f.strategy), Metrics: replica.NewMetrics(r)},
 		Dial: func(address string) (discovery.Engine, error) {
-			c, err := client.New(address, client.Options{ReplicaLabels: f.replicas, RawReplicas: true, InfoTimeout: time.Duration(f.timeout), Dial: append(slices.Clip(dial), grpc.WithStatsHandler(t.of(address)))})
+			c, err := client.New(address, f.options(append(slices.Clip(dial), grpc.WithStatsHandler(t.of(address)))))
 			if err != nil {
 				return nil, err
 			}
@@ -84,6 +101,18 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 		return nil, withCode(exitUsage, err)
 	}
 	return s, nil
+}
+
+// options are those of the client of another node.
+func (f *endpointFlags) options(dial []grpc.DialOption) client.Options {
+	o := client.Options{
+		ReplicaLabels: f.replicas, RawReplicas: true, InfoTimeout: time.Duration(f.timeout), SampleTimeout: time.Duration(f.silence),
+		Limits: client.Limits{Series: f.maxSeries, Samples: f.maxSamples, Bytes: int64(f.maxSelection)}, Dial: dial,
+	}
+	if f.compression != "none" {
+		o.Compression = f.compression
+	}
+	return o
 }
 
 // endpoint is another node. It counts as ready even while it does not answer: queries of its data fail then, or warn, and do not go without it.

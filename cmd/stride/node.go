@@ -55,6 +55,9 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.limits.check(); err != nil {
+		return nil, err
+	}
 	external, err := s.externalLabels()
 	if err != nil {
 		return nil, err
@@ -122,6 +125,8 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Label
 	// they would wait for each other.
 	parts := opts
 	parts.ActiveQueryTracker, parts.Reg = nil, nil
+	// Whether sources may fail is for the query to say that they are parts of.
+	parts.PartialResponse = false
 
 	var own storage.Queryable
 	if n.set == nil || s.dirSet {
@@ -163,8 +168,10 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Label
 		}
 	}
 	n.grpc = nodeserver.New(asked, nodeserver.Options{
-		MaxQueries: s.maxConcurrency, Timeout: time.Duration(s.engine.timeout), Registerer: registry, Logger: n.logger, GRPC: secure,
+		MaxQueries: s.maxConcurrency, MaxQueued: s.limits.queued, MaxSeries: s.limits.series, MaxSamples: s.limits.samples,
+		Timeout: time.Duration(s.engine.timeout), Registerer: registry, Logger: n.logger, GRPC: secure,
 	})
+	n.grpc.SetReady(false)
 	return b
 }
 
@@ -306,6 +313,7 @@ func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err err
 	case err = <-failed:
 	}
 	n.ready.Store(false)
+	n.grpc.SetReady(false)
 	stopBackground()
 	n.shutdown(grace, cancelQueries)
 	running.Wait()
@@ -330,6 +338,7 @@ func (n *node) load(ctx context.Context) error {
 		return nil
 	}
 	n.ready.Store(true)
+	n.grpc.SetReady(true)
 	known := []any{"duration", time.Since(started)}
 	if n.set != nil {
 		known = append(known, "endpoints", len(n.set.Statuses()))

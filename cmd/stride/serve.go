@@ -35,6 +35,7 @@ type serveCommand struct {
 	external []string
 
 	endpoints endpointFlags
+	limits    limitFlags
 	group     string
 
 	listen      string
@@ -70,6 +71,7 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 		PlaceHolder("NAME=VALUE").StringsVar(&s.external)
 	cmd.Flag("store-group-id", "Id of the data directory: of nodes with the same external labels and id, which hold the same data, one is asked. Default: host and path of a directory of blocks, none of one that a server writes to.").StringVar(&s.group)
 	s.endpoints.register(cmd)
+	s.limits.register(cmd)
 	s.engine.register(cmd)
 	cmd.Flag("query.max-concurrency", "Most queries that run at once; others wait.").Default("20").IntVar(&s.maxConcurrency)
 	cmd.Flag("query.memory-limit", "Most memory for the columns of all queries together, such as 8GB; 0: half of GOMEMLIMIT, if that is set, else no limit.").

@@ -133,6 +133,12 @@ func (s *chunkSource) Select(ctx context.Context, sorted bool, hints *storage.Se
 
 func allowsPartial(ctx context.Context) bool { return remote.RequestFrom(ctx).PartialResponse }
 
+// isQuerys tells errors that are not the source's: limits of this node.
+func isQuerys(err error) bool {
+	var q *remote.QueryError
+	return errors.As(err, &q)
+}
+
 // sourceSet is an answer of an engine, which its errors name.
 type sourceSet[T any] struct {
 	seriesSet[T]
@@ -150,7 +156,10 @@ type seriesSet[T any] interface {
 
 // Err implements storage.SeriesSet.
 func (s *sourceSet[T]) Err() error {
-	if err := s.seriesSet.Err(); err != nil && !s.partial {
+	switch err := s.seriesSet.Err(); {
+	case err != nil && isQuerys(err):
+		return err
+	case err != nil && !s.partial:
 		return remote.EngineError(s.name, err)
 	}
 	return nil
@@ -159,7 +168,7 @@ func (s *sourceSet[T]) Err() error {
 // Warnings implements storage.SeriesSet.
 func (s *sourceSet[T]) Warnings() annotations.Annotations {
 	all := annotations.New().Merge(s.seriesSet.Warnings())
-	if err := s.seriesSet.Err(); err != nil && s.partial {
+	if err := s.seriesSet.Err(); err != nil && s.partial && !isQuerys(err) {
 		all.Add(remote.EngineError(s.name, err))
 	}
 	return all

@@ -100,7 +100,7 @@ var messages = []example{
 		"rules": Fields{}, "metric_metadata": Fields{}, "targets": Fields{}, "exemplars": Fields{"min_time": math.MinInt64, "max_time": int64(math.MaxInt64)}, "status": Fields{},
 	}},
 	{"info without data sets", "infopb.InfoResponse", Fields{
-		"label_sets": []Fields{external}, "ComponentType": "query", "store": Fields{"min_time": 1000, "max_time": 5000}, "query": Fields{},
+		"label_sets": []Fields{external}, "ComponentType": "query", "store": Fields{"min_time": 1000, "max_time": 5000}, "query": Fields{}, "status": Fields{},
 	}},
 	{"info without external labels", "infopb.InfoResponse", Fields{
 		"ComponentType": "sidecar", "store": Fields{"min_time": 1000, "max_time": int64(math.MaxInt64)},

@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 
 	"engine": {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
 	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "engine", "internal/gendata", "internal/tsdbdir", "operators",
-		"remote", "remote/client", "remote/discovery", "remote/replica", "remote/server", "source/dedup"},
+		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup"},
 
 	"cmd/stride/api":       {"engine"},
 	"cmd/stride/client":    {},

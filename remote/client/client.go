@@ -42,6 +42,10 @@ type Options struct {
 	InfoInterval, InfoTimeout time.Duration
 	// Patience is how long a Stride node may be silent while it answers, which it is for half a second at most; 0 is 10 s.
 	Patience time.Duration
+	// SampleTimeout is how long a Thanos node may be silent while it sends samples, which it does not say that it works on; 0 is endless.
+	SampleTimeout time.Duration
+	// Limits bound what the node may send for one Select.
+	Limits Limits
 	// MaxMessageBytes is the largest message that is read; 0 is 512 MiB.
 	MaxMessageBytes int
 	// Compression is wire.Snappy, or "" for none.

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -159,6 +160,27 @@ func TestHangs(t *testing.T) {
 	q, err := client.Querier(0, 1)
 	require.NoError(t, err)
 	set := q.Select(t.Context(), true, nil)
+	require.False(t, set.Next())
+	require.EqualError(t, set.Err(), "remote engine leaf: it has not given a sign of life for 100ms")
+	require.NoError(t, q.Close())
+}
+
+// A Thanos node does not say that it works: how long it may be silent between samples is for who asks to say.
+func TestThanosHangs(t *testing.T) {
+	p := &peer{series: func(_ *thanospb.SeriesRequest, out grpc.ServerStreamingServer[thanospb.SeriesResponse]) error {
+		if err := sendAll(out, single(rawSeries(t, []string{"a", "x"}, chunk(t, 1))), single(rawSeries(t, []string{"a", "y"}, chunk(t, 1)))); err != nil {
+			return err
+		}
+		<-out.Context().Done()
+		return nil
+	}}
+	client := connect(t, p, thanosInfo, Options{SampleTimeout: 100 * time.Millisecond})
+	require.NoError(t, client.Refresh(t.Context()))
+	q, err := client.Querier(0, 1)
+	require.NoError(t, err)
+	set := q.Select(t.Context(), true, nil)
+	require.True(t, set.Next())
+	require.Equal(t, labels.FromStrings("a", "x"), set.At().Labels())
 	require.False(t, set.Next())
 	require.EqualError(t, set.Err(), "remote engine leaf: it has not given a sign of life for 100ms")
 	require.NoError(t, q.Close())

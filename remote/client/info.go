@@ -57,7 +57,7 @@ type announcement struct {
 	at           time.Time         // when it was said
 }
 
-// thanosLevel is the language of Thanos v0.42. Nodes do not tell; one that is older refuses what it does not know.
+// thanosLevel is the language of Thanos v0.42. Nodes do not tell; those of v0.40 and v0.41 refuse what they do not know.
 const thanosLevel = "3.9"
 
 // silence stands for what a node says that has not said anything: it may have data of all times and any labels.
@@ -271,15 +271,17 @@ func (c *Client) readAPIs(a *announcement, res *thanospb.InfoResponse) error {
 		if s.Selects {
 			a.selects = stride
 		}
-	case res.Query != nil:
+	case res.Query != nil && res.Status != nil:
 		a.capabilities.LanguageLevel, a.capabilities.WholeSeconds = thanosLevel, true
 		a.queries = thanos
 		if res.Store != nil {
 			a.selects = thanos
 		}
-	case res.Store != nil:
+	case res.Store != nil: // stores, and queriers of before v0.40: those of before v0.38 take samples into windows that Prometheus 3 leaves out
 		a.capabilities.SamplesOnly = true
 		a.selects = thanos
+	case res.Query != nil:
+		return errors.New("it is a Thanos querier of before v0.40, which is asked for samples only, and it gives none")
 	default:
 		return errors.New("it neither evaluates queries nor gives samples")
 	}

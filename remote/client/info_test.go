@@ -31,14 +31,14 @@ func readInfo(res *thanospb.InfoResponse) (*announcement, error) {
 }
 
 func TestThanosInfo(t *testing.T) {
-	query := &thanospb.QueryAPIInfo{}
+	query, status := &thanospb.QueryAPIInfo{}, &thanospb.StatusInfo{}
 	for name, c := range map[string]struct {
 		in       *thanospb.InfoResponse
 		names    []string
 		coverage []remote.Coverage
 	}{
 		"replicas, a gap, and a receiver": {
-			in: &thanospb.InfoResponse{Query: query, LabelSets: [][]byte{set(t, "other", "x")}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
+			in: &thanospb.InfoResponse{Query: query, Status: status, LabelSets: [][]byte{set(t, "other", "x")}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
 				{Labels: set(t, "cluster", "a", "replica", "0"), MinTime: 0, MaxTime: 100},
 				{Labels: set(t, "cluster", "a", "replica", "1"), MinTime: 50, MaxTime: 120},
 				{Labels: set(t, "cluster", "a"), MinTime: 200, MaxTime: math.MaxInt64},
@@ -52,19 +52,19 @@ func TestThanosInfo(t *testing.T) {
 			},
 		},
 		"an old node": {
-			in:       &thanospb.InfoResponse{Query: query, LabelSets: [][]byte{set(t, "a", "x"), set(t, "a", "y")}, Store: &thanospb.StoreInfo{MinTime: 5, MaxTime: 10}},
+			in:       &thanospb.InfoResponse{Query: query, Status: status, LabelSets: [][]byte{set(t, "a", "x"), set(t, "a", "y")}, Store: &thanospb.StoreInfo{MinTime: 5, MaxTime: 10}},
 			names:    []string{"a"},
 			coverage: []remote.Coverage{{Labels: labels.FromStrings("a", "x"), Intervals: remote.Intervals{{Start: 5, End: 9}}}, {Labels: labels.FromStrings("a", "y"), Intervals: remote.Intervals{{Start: 5, End: 9}}}},
 		},
 		"data without external labels": {
-			in:       &thanospb.InfoResponse{Query: query, Store: &thanospb.StoreInfo{MinTime: 5, MaxTime: math.MaxInt64}},
+			in:       &thanospb.InfoResponse{Query: query, Status: status, Store: &thanospb.StoreInfo{MinTime: 5, MaxTime: math.MaxInt64}},
 			coverage: []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{{Start: 5, End: math.MaxInt64}}}},
 		},
 		"nothing of times": {
-			in:       &thanospb.InfoResponse{Query: query},
+			in:       &thanospb.InfoResponse{Query: query, Status: status},
 			coverage: []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{remote.Always}}},
 		},
-		"no data": {in: &thanospb.InfoResponse{Query: query, Store: &thanospb.StoreInfo{MinTime: math.MaxInt64, MaxTime: math.MinInt64}}},
+		"no data": {in: &thanospb.InfoResponse{Query: query, Status: status, Store: &thanospb.StoreInfo{MinTime: math.MaxInt64, MaxTime: math.MinInt64}}},
 		"a Stride node": {
 			in: &thanospb.InfoResponse{Stride: &thanospb.StrideInfo{}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
 				{Labels: set(t, "a", "x"), MinTime: 0, MaxTime: 100, Intervals: []*thanospb.Interval{{Start: 50, End: 100}, {Start: 0, End: 10}, {Start: 7, End: 3}}},
@@ -90,6 +90,7 @@ func TestInfoOfNonsense(t *testing.T) {
 	query := &thanospb.QueryAPIInfo{}
 	for name, in := range map[string]*thanospb.InfoResponse{
 		"no API":            {},
+		"no samples of old": {Query: query},
 		"no label set":      {Query: query, LabelSets: [][]byte{{0xff}}},
 		"no TSDB label set": {Query: query, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{{Labels: []byte{0xff}}}}},
 		"a plan version":    {Stride: &thanospb.StrideInfo{PlanVersion: -1}},
@@ -99,6 +100,19 @@ func TestInfoOfNonsense(t *testing.T) {
 			require.Error(t, err)
 		})
 	}
+}
+
+// Queriers of before v0.40 are asked for samples only: those of before v0.38 evaluate another language.
+func TestInfoOfOldQuerier(t *testing.T) {
+	info := &thanospb.InfoResponse{ComponentType: "query", Query: &thanospb.QueryAPIInfo{}, Store: &thanospb.StoreInfo{MaxTime: math.MaxInt64}}
+	got, err := readInfo(info)
+	require.NoError(t, err)
+	require.Equal(t, remote.Capabilities{SamplesOnly: true}, got.capabilities)
+	require.Equal(t, [2]api{none, thanos}, [2]api{got.queries, got.selects})
+	info.Status = &thanospb.StatusInfo{}
+	got, err = readInfo(info)
+	require.NoError(t, err)
+	require.Equal(t, [2]api{thanos, thanos}, [2]api{got.queries, got.selects})
 }
 
 // A store gives samples only.

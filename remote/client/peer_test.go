@@ -61,6 +61,11 @@ func (p *peer) Series(req *thanospb.SeriesRequest, out grpc.ServerStreamingServe
 	return p.series(req, out)
 }
 
+// LabelNames answers as a node of before v0.36 does, which does not know of labels to leave out.
+func (p *peer) LabelNames(context.Context, *thanospb.LabelNamesRequest) (*thanospb.LabelNamesResponse, error) {
+	return &thanospb.LabelNamesResponse{Names: [][]byte{[]byte("a"), []byte("replica")}}, nil
+}
+
 // thanosPeer is a peer's thanos.Query.
 type thanosPeer struct {
 	thanospb.UnimplementedQueryServer
@@ -116,6 +121,7 @@ var thanosInfo = &thanospb.InfoResponse{
 	ComponentType: "query",
 	Store:         &thanospb.StoreInfo{MinTime: math.MinInt64, MaxTime: math.MaxInt64},
 	Query:         &thanospb.QueryAPIInfo{},
+	Status:        &thanospb.StatusInfo{},
 }
 
 // connect is a client of a peer that says info of itself.

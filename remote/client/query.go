@@ -123,6 +123,8 @@ func (q *query) openThanosRange(ctx context.Context) (remote.ColumnStream, error
 			LookbackDeltaSeconds: int64(q.opts.LookbackDelta() / time.Second),
 			Engine:               thanospb.EngineType_prometheus,
 			ResponseBatchSize:    thanosBatch,
+
+			EnablePartialResponse: allowsPartial(ctx),
 		})
 		if err != nil {
 			return nil, err
@@ -130,6 +132,9 @@ func (q *query) openThanosRange(ctx context.Context) (remote.ColumnStream, error
 		return in.Recv, nil
 	})
 }
+
+// allowsPartial tells whether sources of the node that fail may become warnings of its answer, which are those of the whole query then.
+func allowsPartial(ctx context.Context) bool { return remote.RequestFrom(ctx).PartialResponse }
 
 func (q *query) openThanosInstant(ctx context.Context) (remote.ColumnStream, error) {
 	return q.client.openThanos(ctx, q.grid(), func(ctx context.Context) (func() (*thanospb.QueryResponse, error), error) {
@@ -142,6 +147,8 @@ func (q *query) openThanosInstant(ctx context.Context) (remote.ColumnStream, err
 			LookbackDeltaSeconds: int64(q.opts.LookbackDelta() / time.Second),
 			Engine:               thanospb.EngineType_prometheus,
 			ResponseBatchSize:    thanosBatch,
+
+			EnablePartialResponse: allowsPartial(ctx),
 		})
 		if err != nil {
 			return nil, err

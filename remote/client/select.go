@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -82,8 +83,12 @@ func (q *querier) open(ctx context.Context, sorted bool, hints *storage.SelectHi
 
 // LabelValues implements storage.LabelQuerier.
 func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	if slices.Contains(q.strips(), name) {
+		return nil, nil, nil
+	}
+	disabled, strategy := partialResponse(ctx)
 	res, err := q.client.store.LabelValues(wire.Outgoing(ctx), &thanospb.LabelValuesRequest{
-		Label: []byte(name), PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT,
+		Label: []byte(name), PartialResponseDisabled: disabled, PartialResponseStrategy: strategy,
 		Start: q.mint, End: q.maxt, Matchers: wire.EncodeThanosMatchers(matchers), WithoutReplicaLabels: q.strips(), Limit: limit(hints),
 	})
 	if err != nil {
@@ -94,14 +99,25 @@ func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.L
 
 // LabelNames implements storage.LabelQuerier.
 func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	disabled, strategy := partialResponse(ctx)
 	res, err := q.client.store.LabelNames(wire.Outgoing(ctx), &thanospb.LabelNamesRequest{
-		PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT,
+		PartialResponseDisabled: disabled, PartialResponseStrategy: strategy,
 		Start: q.mint, End: q.maxt, Matchers: wire.EncodeThanosMatchers(matchers), WithoutReplicaLabels: q.strips(), Limit: limit(hints),
 	})
 	if err != nil {
 		return nil, nil, q.client.error(err)
 	}
-	return texts(res.Names), q.client.warnings(res.Warnings), nil
+	// Nodes of before v0.36 do not leave out the labels that they are told to.
+	names := slices.DeleteFunc(texts(res.Names), func(name string) bool { return slices.Contains(q.strips(), name) })
+	return names, q.client.warnings(res.Warnings), nil
+}
+
+// partialResponse says whether sources of a Thanos node that fail may become warnings of its answer.
+func partialResponse(ctx context.Context) (disabled bool, strategy thanospb.PartialResponseStrategy) {
+	if allowsPartial(ctx) {
+		return false, thanospb.PartialResponseStrategy_WARN
+	}
+	return true, thanospb.PartialResponseStrategy_ABORT
 }
 
 // strips are the labels that series come without.

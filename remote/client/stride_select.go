@@ -20,6 +20,7 @@ type strideSeries struct {
 	of      context.Context
 	labels  *wire.SeriesReader
 	chunks  wire.ChunkReader
+	meter   meter
 	pending []*stridepb.Series // received, not given
 	ended   bool
 	said    annotations.Annotations
@@ -39,7 +40,7 @@ func (q *querier) openStride(ctx context.Context, sorted bool, hints *storage.Se
 	if err != nil {
 		return nil, err
 	}
-	return &strideSeries{call: s, of: ctx, labels: wire.NewSeriesReader()}, nil
+	return &strideSeries{call: s, of: ctx, labels: wire.NewSeriesReader(), meter: meter{client: c}}, nil
 }
 
 // series implements seriesSource.
@@ -79,6 +80,9 @@ func (s *strideSeries) read() (out *series, err error) {
 				return nil, errors.New("something follows the labels of a series")
 			}
 			out = &series{labels: l.Labels}
+			if err := s.meter.addSeries(len(m.Labels)); err != nil {
+				return nil, err
+			}
 		}
 		if out == nil {
 			return nil, errors.New("a series has no labels")
@@ -88,6 +92,9 @@ func (s *strideSeries) read() (out *series, err error) {
 			c, err := s.chunks.Read(m)
 			if err != nil {
 				return nil, fmt.Errorf("series %s: %w", out.labels, err)
+			}
+			if err := s.meter.addChunk(c); err != nil {
+				return nil, err
 			}
 			out.chunks = append(out.chunks, c)
 		}

@@ -27,6 +27,9 @@ type thanosStream struct {
 	series  [][]byte // received, not given
 	trailer remote.Trailer
 	ended   bool
+	// warned is what the node warns of, as one text, and answered whether anything else has come.
+	warned   string
+	answered bool
 }
 
 // openThanos sends a query to a Thanos node.
@@ -63,22 +66,29 @@ func (s *thanosStream) Next(ctx context.Context) (*remote.Columns, error) {
 	}
 }
 
-// receive takes in the next message, or notes the end.
+// receive takes in the next message, or notes the end. Where a partial response is allowed, Thanos says why an instant query failed as if it
+// were a warning of an empty answer: it is told from one by the statistics that come with every answer.
 func (s *thanosStream) receive(ctx context.Context) error {
 	res, err := s.next(ctx)
 	if errors.Is(err, io.EOF) {
 		s.ended = true
+		if s.warned != "" && !s.answered {
+			return errors.New(s.warned)
+		}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	_, warns := res.Result.(*thanospb.QueryResponse_Warnings)
+	s.answered = s.answered || !warns
 	switch r := res.Result.(type) {
 	case *thanospb.QueryResponse_Timeseries:
 		s.series = append(s.series, r.Timeseries)
 	case *thanospb.QueryResponse_TimeseriesBatch:
 		s.series = append(s.series, r.TimeseriesBatch.Series...)
 	case *thanospb.QueryResponse_Warnings:
+		s.warned = string(r.Warnings)
 		s.trailer.Annotations.Merge(wire.DecodeThanosWarnings(string(r.Warnings), s.client.error))
 	case *thanospb.QueryResponse_Stats:
 		s.trailer.Stats = remote.Stats{Total: []int64{r.Stats.SamplesTotal}, PeakSamples: r.Stats.PeakSamples}

@@ -21,6 +21,7 @@ type thanosSeries struct {
 	of      context.Context
 	builder labels.ScratchBuilder
 	chunks  wire.ChunkReader
+	meter   meter
 	pending []*thanospb.Series // received, not given
 	ended   bool
 	said    annotations.Annotations
@@ -39,15 +40,15 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	c := q.client
 	req := &thanospb.SeriesRequest{
 		MinTime: q.mint, MaxTime: q.maxt,
-		Matchers:                wire.EncodeThanosMatchers(matchers),
-		PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT,
+		Matchers:          wire.EncodeThanosMatchers(matchers),
 		ResponseBatchSize: thanosBatch,
 	}
+	req.PartialResponseDisabled, req.PartialResponseStrategy = partialResponse(ctx)
 	if hints != nil {
 		req.MinTime, req.MaxTime, req.Limit = hints.Start, hints.End, int64(hints.Limit)
 		req.SkipChunks = hints.Func == "series" // as Prometheus says that it needs no samples
 	}
-	s, err := start(ctx, c, 0, func(ctx context.Context) (func() (*thanospb.SeriesResponse, error), error) {
+	s, err := start(ctx, c, c.opts.SampleTimeout, func(ctx context.Context) (func() (*thanospb.SeriesResponse, error), error) {
 		in, err := c.store.Series(ctx, req)
 		if err != nil {
 			return nil, err
@@ -57,7 +58,7 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	if err != nil {
 		return nil, err
 	}
-	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), replicas: q.strips()}, nil
+	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), meter: meter{client: c}, replicas: q.strips()}, nil
 }
 
 // series implements seriesSource.
@@ -97,6 +98,9 @@ func (s *thanosSeries) read() (out *series, err error) {
 		}
 		if out == nil {
 			out = &series{labels: l}
+			if err := s.meter.addSeries(int(l.ByteSize())); err != nil {
+				return nil, err
+			}
 		} else if !labels.Equal(out.labels, l) {
 			return out, nil
 		}
@@ -105,6 +109,9 @@ func (s *thanosSeries) read() (out *series, err error) {
 			c, err := s.chunks.ReadThanos(m)
 			if err != nil {
 				return nil, fmt.Errorf("series %s: %w", l, err)
+			}
+			if err := s.meter.addChunk(c); err != nil {
+				return nil, err
 			}
 			out.chunks = append(out.chunks, c)
 		}

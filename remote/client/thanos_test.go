@@ -95,6 +95,64 @@ func TestThanosInstant(t *testing.T) {
 	}, got), "%v", got)
 }
 
+// Where a query may go without sources that fail, so may a Thanos node's answer, and what it lost is said.
+func TestThanosPartialResponse(t *testing.T) {
+	var answer []*thanospb.QueryResponse
+	var allowed bool
+	var series *thanospb.SeriesRequest
+	p := &peer{
+		answer: func(req any, out grpc.ServerStreamingServer[thanospb.QueryResponse]) error {
+			allowed = req.(interface{ GetEnablePartialResponse() bool }).GetEnablePartialResponse()
+			return sendAll(out, answer...)
+		},
+		series: func(req *thanospb.SeriesRequest, out grpc.ServerStreamingServer[thanospb.SeriesResponse]) error {
+			series = req
+			return sendAll(out, single(rawSeries(t, []string{"a", "x"}, chunk(t, 1))), &thanospb.SeriesResponse{Result: &thanospb.SeriesResponse_Warning{Warning: []byte("a block is lost")}})
+		},
+	}
+	c := connect(t, p, thanosInfo, Options{})
+	require.NoError(t, c.Refresh(t.Context()))
+	partial := remote.WithRequest(t.Context(), remote.Request{PartialResponse: true})
+	ranged := rangeQuery(t, c, nil)
+	instant := func() promql.Query {
+		q, err := c.NewInstantQuery(t.Context(), nil, &remote.Text{Query: "up"}, time.Unix(10, 0))
+		require.NoError(t, err)
+		return q
+	}
+	warning := &thanospb.QueryResponse{Result: &thanospb.QueryResponse_Warnings{Warnings: []byte("a store is lost")}}
+	stats := &thanospb.QueryResponse{Result: &thanospb.QueryResponse_Stats{Stats: &thanospb.QueryStats{}}}
+	answer = []*thanospb.QueryResponse{warning, one(encoded(t, "1", 10_000)), stats}
+	for _, q := range []promql.Query{ranged, instant()} {
+		require.NoError(t, q.Exec(t.Context()).Err)
+		require.False(t, allowed)
+	}
+	answer = []*thanospb.QueryResponse{warning, stats} // all that is left of the answer is empty
+	for _, q := range []promql.Query{rangeQuery(t, c, nil), instant()} {
+		res := q.Exec(partial)
+		require.NoError(t, res.Err)
+		require.True(t, allowed)
+		warnings, _ := res.Warnings.AsStrings("", 0, 0)
+		require.Equal(t, []string{"remote engine leaf: a store is lost"}, warnings)
+	}
+	// So Thanos says that an instant query failed.
+	answer = []*thanospb.QueryResponse{warning}
+	require.EqualError(t, instant().Exec(partial).Err, "remote engine leaf: a store is lost")
+
+	for _, allowed := range []bool{false, true} {
+		ctx := remote.WithRequest(t.Context(), remote.Request{PartialResponse: allowed})
+		q, err := c.Querier(1, 100)
+		require.NoError(t, err)
+		set := q.Select(ctx, true, nil, labels.MustNewMatcher(labels.MatchNotEqual, "a", "b"))
+		require.True(t, set.Next())
+		require.False(t, set.Next())
+		require.NoError(t, set.Err())
+		require.Len(t, set.Warnings(), 1)
+		require.NoError(t, q.Close())
+		require.Equal(t, !allowed, series.PartialResponseDisabled)
+		require.Equal(t, allowed, series.PartialResponseStrategy == thanospb.PartialResponseStrategy_WARN)
+	}
+}
+
 // Many series come in columns that are not too large.
 func TestThanosManySeries(t *testing.T) {
 	p := &peer{answer: func(_ any, out grpc.ServerStreamingServer[thanospb.QueryResponse]) error {
@@ -252,6 +310,15 @@ func TestThanosSelect(t *testing.T) {
 	series, _, err = selected(c)
 	require.NoError(t, err)
 	require.Equal(t, []string{`{z="a"} 1`, `{z="b"} 1 2`}, series)
+	q, err := c.Querier(1, 100)
+	require.NoError(t, err)
+	defer q.Close()
+	names, _, err := q.LabelNames(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, names)
+	values, _, err := q.LabelValues(t.Context(), "replica", nil)
+	require.NoError(t, err)
+	require.Empty(t, values)
 	answer = append(answer, single(rawSeries(t, []string{"replica", "1", "z", "b"}, chunk(t, 1))))
 	series, _, err = selected(c)
 	require.ErrorContains(t, err, `are copies of one series`)

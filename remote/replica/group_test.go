@@ -30,6 +30,7 @@ type fake struct {
 	err      func() error         // instead of the first columns
 	late     func() error         // instead of the second columns
 	deaf     bool                 // it does not notice that it is cancelled
+	partly   error                // of a source of its own, unless a partial response is allowed
 	asked    atomic.Int64
 	running  atomic.Int64
 }
@@ -60,11 +61,16 @@ type fakeQuery struct {
 	f *fake
 }
 
-func (q *fakeQuery) Stream(context.Context) (remote.ColumnStream, error) {
+func (q *fakeQuery) Stream(ctx context.Context) (remote.ColumnStream, error) {
 	q.f.asked.Add(1)
+	if q.f.partly != nil && !remote.RequestFrom(ctx).PartialResponse {
+		return nil, q.f.partly
+	}
 	q.f.running.Add(1)
 	return &fakeStream{f: q.f}, nil
 }
+
+func (*fakeQuery) Close() {}
 
 type fakeStream struct {
 	f      *fake

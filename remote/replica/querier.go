@@ -61,7 +61,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 		querier: q,
 		ctx:     ctx,
 		times:   remote.Union(times),
-		ask: func(own storage.Querier) storage.SeriesSet {
+		ask: func(ctx context.Context, own storage.Querier) storage.SeriesSet {
 			return own.Select(ctx, sorted, hints, matchers...)
 		},
 		SeriesSet: storage.EmptySeriesSet(),
@@ -74,27 +74,27 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 
 // LabelValues implements storage.LabelQuerier.
 func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return q.list(ctx, func(own storage.Querier) ([]string, annotations.Annotations, error) {
+	return q.list(ctx, func(ctx context.Context, own storage.Querier) ([]string, annotations.Annotations, error) {
 		return own.LabelValues(ctx, name, hints, matchers...)
 	})
 }
 
 // LabelNames implements storage.LabelQuerier.
 func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return q.list(ctx, func(own storage.Querier) ([]string, annotations.Annotations, error) {
+	return q.list(ctx, func(ctx context.Context, own storage.Querier) ([]string, annotations.Annotations, error) {
 		return own.LabelNames(ctx, hints, matchers...)
 	})
 }
 
 // list gives what the first member answers that does not fail.
-func (q *querier) list(ctx context.Context, ask func(storage.Querier) ([]string, annotations.Annotations, error)) (out []string, a annotations.Annotations, err error) {
+func (q *querier) list(ctx context.Context, ask func(context.Context, storage.Querier) ([]string, annotations.Annotations, error)) (out []string, a annotations.Annotations, err error) {
 	var lacks error
-	err = q.each(ctx, remote.Union(q.times), func(own storage.Querier, m *member, warning error) error {
+	err = q.each(ctx, remote.Union(q.times), func(ctx context.Context, own storage.Querier, t turn) error {
 		began := time.Now()
-		m.begin()
-		out, a, err = ask(own)
-		lacks = warning
-		m.end(began, ending(ctx, err))
+		t.begin()
+		out, a, err = ask(ctx, own)
+		lacks = t.warning
+		t.end(began, ending(ctx, err))
 		return err
 	})
 	if err == nil && lacks != nil {
@@ -104,11 +104,12 @@ func (q *querier) list(ctx context.Context, ask func(storage.Querier) ([]string,
 }
 
 // each asks one member after another until one does not fail. Errors of the query end it, and so does its end.
-func (q *querier) each(ctx context.Context, needs remote.Intervals, ask func(own storage.Querier, m *member, warning error) error) error {
+func (q *querier) each(ctx context.Context, needs remote.Intervals, ask func(ctx context.Context, own storage.Querier, t turn) error) error {
 	turns := q.group.turns(ctx, needs)
 	var before *member // that failed
 	for {
-		m, warning := turns.next()
+		t := turns.next(true)
+		m := t.member
 		if m == nil {
 			return turns.err()
 		}
@@ -117,7 +118,7 @@ func (q *querier) each(ctx context.Context, needs remote.Intervals, ask func(own
 		}
 		own, err := q.open(m)
 		if err == nil {
-			err = ask(own, m, warning)
+			err = ask(t.with(ctx), own, t)
 		}
 		switch {
 		case err == nil || isQuerys(err):
@@ -162,7 +163,7 @@ type seriesSet struct {
 	querier *querier
 	ctx     context.Context
 	times   remote.Intervals
-	ask     func(storage.Querier) storage.SeriesSet
+	ask     func(context.Context, storage.Querier) storage.SeriesSet
 
 	member  *member // that was asked, until it has ended; nil before
 	began   time.Time
@@ -186,10 +187,10 @@ func (s *seriesSet) Next() bool {
 
 // first asks for the first series.
 func (s *seriesSet) first() (found bool) {
-	s.err = s.querier.each(s.ctx, s.times, func(own storage.Querier, m *member, warning error) error {
-		s.member, s.began, s.warning = m, time.Now(), warning
-		m.begin()
-		set := s.ask(own)
+	s.err = s.querier.each(s.ctx, s.times, func(ctx context.Context, own storage.Querier, t turn) error {
+		s.member, s.began, s.warning = t.member, time.Now(), t.warning
+		t.begin()
+		set := s.ask(ctx, own)
 		if found = set.Next(); !found {
 			err := set.Err()
 			s.end(ending(s.ctx, err))
@@ -197,7 +198,7 @@ func (s *seriesSet) first() (found bool) {
 				return err
 			}
 		}
-		m.answered(time.Since(s.began))
+		t.answered(time.Since(s.began))
 		s.SeriesSet = set
 		return nil
 	})

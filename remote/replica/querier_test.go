@@ -34,8 +34,11 @@ func (s *samples) Querier(int64, int64) (storage.Querier, error) {
 
 type samplesQuerier struct{ *samples }
 
-func (q *samplesQuerier) Select(context.Context, bool, *storage.SelectHints, ...*labels.Matcher) storage.SeriesSet {
+func (q *samplesQuerier) Select(ctx context.Context, _ bool, _ *storage.SelectHints, _ ...*labels.Matcher) storage.SeriesSet {
 	q.reads++
+	if q.partly != nil && !remote.RequestFrom(ctx).PartialResponse {
+		return storage.ErrSeriesSet(q.partly)
+	}
 	if q.fails != nil {
 		return storage.ErrSeriesSet(q.fails)
 	}
@@ -188,4 +191,24 @@ func TestSamplesOfMembersThatLackSome(t *testing.T) {
 	for _, err := range warnings {
 		require.ErrorContains(t, err, "remote engine late answered for replica group group")
 	}
+}
+
+// A member may leave out sources of its own only when no other one is left that may have all.
+func TestWholeSamplesComeFirst(t *testing.T) {
+	partial := remote.WithRequest(t.Context(), remote.Request{PartialResponse: true})
+	a, b := &samples{fake: &fake{name: "a", partly: errors.New("a store is lost")}}, &samples{fake: &fake{name: "b"}}
+	g := sampleGroup(a, b)
+	for range 20 {
+		from, _, err := read(partial, t, g)
+		require.NoError(t, err)
+		require.Equal(t, []string{"b1", "b2"}, from)
+	}
+	b.partly = errors.New("another one is lost")
+	_, _, err := read(t.Context(), t, g)
+	require.ErrorContains(t, err, "is lost; ")
+	a.reads, b.reads = 0, 0
+	from, _, err := read(partial, t, g)
+	require.NoError(t, err)
+	require.Len(t, from, 2)
+	require.Equal(t, 2, a.reads+b.reads)
 }

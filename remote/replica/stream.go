@@ -26,12 +26,12 @@ type stream struct {
 
 // ask asks the next member, if there is one.
 func (s *stream) ask(hedge bool) bool {
-	m, warning := s.turns.next()
-	if m == nil {
+	t := s.turns.next(len(s.running) == 0)
+	if t.member == nil {
 		return false
 	}
-	a := start(s.ctx, s.query, m)
-	a.hedge, a.warning = hedge, warning
+	a := start(t.with(s.ctx), s.query, t.member)
+	a.hedge, a.warning = hedge, t.warning
 	s.running = append(s.running, a)
 	return true
 }

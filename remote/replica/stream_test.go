@@ -236,3 +236,32 @@ func TestCancelledAsksNobodyElse(t *testing.T) {
 		}
 	})
 }
+
+// A member may leave out sources of its own only when no other one is left that may have all.
+func TestWholeAnswersComeFirst(t *testing.T) {
+	for _, strategy := range []Strategy{Hedge, Race} {
+		synctest.Test(t, func(t *testing.T) {
+			partial := remote.WithRequest(t.Context(), remote.Request{PartialResponse: true})
+			a := &fake{name: "a", delay: after(10 * time.Millisecond), partly: errors.New("a store is lost")}
+			b := &fake{name: "b", delay: after(20 * time.Millisecond)}
+			g := newGroup(Options{Strategy: strategy, Failures: 1 << 30}, a, b)
+			for range 20 {
+				who, err := ask(partial, t, g)
+				require.NoError(t, err)
+				require.Equal(t, "b", who)
+			}
+			require.Positive(t, a.asked.Load())
+
+			b.partly = errors.New("another one is lost")
+			_, err := ask(t.Context(), t, g)
+			require.ErrorContains(t, err, "a store is lost")
+			require.ErrorContains(t, err, "another one is lost")
+			a.asked.Store(0)
+			b.asked.Store(0)
+			_, err = ask(partial, t, g)
+			require.NoError(t, err)
+			require.LessOrEqual(t, a.asked.Load()+b.asked.Load(), int64(3), "one of them once more at most")
+			idle(t, g)
+		})
+	}
+}

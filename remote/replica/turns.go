@@ -16,12 +16,33 @@ import (
 
 // turns is who of a group is asked for something, one after another: first the members that have all the data that it needs. Those that lack
 // some of it come only when none of these is left, and only where a partial response is allowed.
+//
+// That members may leave out sources of theirs that fail is for the last one: as long as there is another one, its answer may be whole.
 type turns struct {
 	group   *Group
 	whole   []*member
 	lacking []lacking
 	partial bool
+	last    *member // of whole, that was asked last
+	allowed bool    // one of whole was asked for a partial response
 	errs    []error // of those that failed
+}
+
+// turn is a member that is to be asked, which lacks some data if there is a warning, and whether it may leave out sources of its own.
+type turn struct {
+	*member
+	warning error
+	partial bool
+}
+
+// with is the context to ask the member with.
+func (t turn) with(ctx context.Context) context.Context {
+	r := remote.RequestFrom(ctx)
+	if r.PartialResponse == t.partial {
+		return ctx
+	}
+	r.PartialResponse = t.partial
+	return remote.WithRequest(ctx, r)
 }
 
 // lacking is a member without some of the data.
@@ -60,23 +81,32 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
 // more tells whether a member with all the data is still to be asked that was not left out.
 func (t *turns) more() bool { return len(t.whole) > 0 && !t.whole[0].ejected(time.Now()) }
 
-// next is the next member, or nil. A member that lacks data has a warning that says so.
-func (t *turns) next() (*member, error) {
+// next is the next member, which is nil if nobody is left; alone says that no other one is being asked.
+func (t *turns) next(alone bool) turn {
 	if len(t.whole) > 0 {
-		m := t.whole[0]
-		t.whole = t.whole[1:]
-		return m, nil
+		t.last, t.whole = t.whole[0], t.whole[1:]
+		return t.lastResort(alone && len(t.whole) == 0)
+	}
+	if t.last != nil && t.partial && !t.allowed && alone {
+		return t.lastResort(true)
 	}
 	for len(t.lacking) > 0 {
 		l := t.lacking[0]
 		t.lacking = t.lacking[1:]
 		err := fmt.Errorf("it lacks data %s", inWords(l.missing))
 		if t.partial {
-			return l.member, t.warning(l.member, err)
+			return turn{l.member, t.warning(l.member, err), true}
 		}
 		t.failed(l.member, err)
 	}
-	return nil, nil
+	return turn{}
+}
+
+// lastResort is the turn of the member that is asked last. It may leave out sources of its own if there is nobody else to ask.
+func (t *turns) lastResort(nobodyElse bool) turn {
+	partial := t.partial && nobodyElse
+	t.allowed = t.allowed || partial
+	return turn{t.last, nil, partial}
 }
 
 // warning is that of an answer without all the data.

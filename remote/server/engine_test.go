@@ -26,7 +26,7 @@ import (
 var asThanos = grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	res, err := handler(ctx, req)
 	if info, ok := res.(*thanospb.InfoResponse); ok {
-		info.Stride = nil
+		info.Stride, info.Status = nil, &thanospb.StatusInfo{}
 	}
 	return res, err
 })

@@ -17,6 +17,9 @@ import (
 // Thanos queriers take the latest start that a label set is announced with, so that each is announced once, from its first time to its
 // last; what lies between is in a field that only Stride knows.
 func (s *Server) Info(context.Context, *thanospb.InfoRequest) (*thanospb.InfoResponse, error) {
+	if s.unready.Load() {
+		return nil, status.Error(codes.Unavailable, "the node is not ready")
+	}
 	caps := s.engine.Capabilities()
 	_, selects := s.engine.(remote.Selector)
 	res := &thanospb.InfoResponse{

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
 	"github.com/stride-promql/stride/remote"
@@ -566,6 +567,49 @@ func TestHealth(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, grpc_health_v1.HealthCheckResponse_SERVING, res.Status)
 	require.NotEmpty(t, s.NodeID())
+}
+
+// Who is not ready does not say what data it has; what it said before holds.
+func TestNotReady(t *testing.T) {
+	f := &fake{coverage: []remote.Coverage{{Labels: labels.FromStrings("cluster", "a"), Intervals: remote.Intervals{remote.Always}}}}
+	s, to := listen(t, f, server.Options{})
+	c := connect(t, to, client.Options{})
+	require.Equal(t, f.coverage, c.Coverage())
+	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()), to)
+	require.NoError(t, err)
+	defer conn.Close()
+	health := grpc_health_v1.NewHealthClient(conn)
+	for _, ready := range []bool{false, true} {
+		s.SetReady(ready)
+		res, err := health.Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
+		require.NoError(t, err)
+		require.Equal(t, ready, res.Status == grpc_health_v1.HealthCheckResponse_SERVING)
+		err = c.Refresh(t.Context())
+		require.Equal(t, ready, err == nil)
+		if !ready {
+			require.ErrorContains(t, err, "remote engine leaf: the node is not ready")
+		}
+		require.Equal(t, f.coverage, c.Coverage())
+	}
+}
+
+// All services can be listed by tools that have no .proto files.
+func TestReflection(t *testing.T) {
+	_, to := listen(t, &selector{&fake{}, &listStorage{}}, server.Options{})
+	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(insecure.NewCredentials()), to)
+	require.NoError(t, err)
+	defer conn.Close()
+	in, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, in.Send(&grpc_reflection_v1.ServerReflectionRequest{MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{}}))
+	res, err := in.Recv()
+	require.NoError(t, err)
+	var names []string
+	for _, s := range res.GetListServicesResponse().Service {
+		names = append(names, s.Name)
+	}
+	require.Subset(t, names, []string{"stride.v1.Engine", "thanos.Query", "thanos.Store", "thanos.info.Info", "grpc.health.v1.Health"})
+	require.NoError(t, in.CloseSend())
 }
 
 // Requests that are being answered are answered before the end.

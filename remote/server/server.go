@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -75,6 +76,7 @@ type Server struct {
 	metrics *metrics
 	grpc    *grpc.Server
 	health  *health.Server
+	unready atomic.Bool
 }
 
 // New makes a server of an engine. If the engine is a remote.Selector, its samples are served, too; they are sent as they are stored
@@ -108,6 +110,17 @@ func New(engine remote.RemoteEngine, opts Options) *Server {
 
 // NodeID is the id of the node.
 func (s *Server) NodeID() string { return s.opts.NodeID }
+
+// SetReady says whether the node knows what data it has, which it does until told otherwise. As long as it does not, it does not announce
+// any, so that others neither take it for empty nor forget what it had, and its health is NOT_SERVING.
+func (s *Server) SetReady(ready bool) {
+	s.unready.Store(!ready)
+	status := grpc_health_v1.HealthCheckResponse_SERVING
+	if !ready {
+		status = grpc_health_v1.HealthCheckResponse_NOT_SERVING
+	}
+	s.health.SetServingStatus("", status)
+}
 
 // Serve answers what comes in on l until Shutdown, or fails. It closes l.
 func (s *Server) Serve(l net.Listener) error { return s.grpc.Serve(l) }

@@ -37,7 +37,7 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 	if err != nil {
 		return err
 	}
-	ctx, cancel := st.s.limitTime(out.Context(), 0)
+	ctx, cancel := st.s.limitTime(withPartialResponse(out.Context(), storesMayFail(req)), 0)
 	defer cancel()
 	leave, err := st.s.gate.enter(ctx, remote.RequestFrom(ctx).ID)
 	if err != nil {
@@ -213,6 +213,8 @@ func encodeThanosChunk(c chunks.Meta) (*thanospb.AggrChunk, error) {
 
 // LabelNames implements thanos.Store.
 func (st *storeServer) LabelNames(ctx context.Context, req *thanospb.LabelNamesRequest) (*thanospb.LabelNamesResponse, error) {
+	ctx, cancel := st.s.limitTime(withPartialResponse(ctx, storesMayFail(req)), 0)
+	defer cancel()
 	names, warnings, err := st.labels(ctx, req.Start, req.End, req.Matchers, func(q storage.Querier, matchers []*labels.Matcher) ([]string, annotations.Annotations, error) {
 		return q.LabelNames(ctx, &storage.LabelHints{Limit: int(req.Limit)}, matchers...)
 	})
@@ -228,6 +230,8 @@ func (st *storeServer) LabelValues(ctx context.Context, req *thanospb.LabelValue
 	if len(req.Label) == 0 {
 		return nil, status.Error(codes.InvalidArgument, "label name parameter cannot be empty")
 	}
+	ctx, cancel := st.s.limitTime(withPartialResponse(ctx, storesMayFail(req)), 0)
+	defer cancel()
 	values, warnings, err := st.labels(ctx, req.Start, req.End, req.Matchers, func(q storage.Querier, matchers []*labels.Matcher) ([]string, annotations.Annotations, error) {
 		if slices.Contains(req.WithoutReplicaLabels, string(req.Label)) {
 			return nil, nil, nil

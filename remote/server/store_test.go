@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/client"
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/server"
@@ -90,6 +91,32 @@ func TestStore(t *testing.T) {
 			require.NoError(t, set.Err())
 			require.Equal(t, 4, n)
 		})
+	}
+}
+
+// Whoever asks has limits, too. What is beyond them is no fault of the node, on either wire.
+func TestLimitsOfClient(t *testing.T) {
+	st := promqltest.LoadedStorage(t, storeData)
+	defer st.Close()
+	for wire, o := range map[string]server.Options{"stride": {}, "thanos": {GRPC: []grpc.ServerOption{asThanos}}} {
+		_, to := listen(t, &chunkSelector{&fake{}, st}, o)
+		for want, l := range map[string]client.Limits{
+			"":                      {Series: 4, Samples: 3000, Bytes: 1 << 20},
+			"gives more than 3 ser": {Series: 3},
+			"gives more than 2000 ": {Samples: 2000},
+			"gives more than 400 b": {Bytes: 400},
+		} {
+			c := connect(t, to, client.Options{Limits: l})
+			_, _, err := read(t, c, true, nil, labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+"))
+			if want == "" {
+				require.NoError(t, err)
+				continue
+			}
+			require.ErrorContains(t, err, want, wire)
+			require.ErrorContains(t, err, "remote engine leaf ")
+			var of *remote.QueryError
+			require.ErrorAs(t, err, &of)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type thanosRequest interface {
 	GetReplicaLabels() []string
 	GetStoreMatchers() []*thanospb.StoreMatchers
 	GetShardInfo() *thanospb.ShardInfo
+	GetEnablePartialResponse() bool
 	GetEngine() thanospb.EngineType
 	GetResponseBatchSize() int64
 }
@@ -95,7 +96,7 @@ func (t *thanosServer) answer(req thanosRequest, out grpc.ServerStreamingServer[
 	if err := s.checkThanos(req); err != nil {
 		return err
 	}
-	ctx, cancel := s.limitTime(out.Context(), seconds(req.GetTimeoutSeconds()))
+	ctx, cancel := s.limitTime(withPartialResponse(out.Context(), req.GetEnablePartialResponse()), seconds(req.GetTimeoutSeconds()))
 	defer cancel()
 	leave, err := s.gate.enter(ctx, remote.RequestFrom(ctx).ID)
 	if err != nil {
@@ -131,6 +132,21 @@ func (t *thanosServer) answer(req thanosRequest, out grpc.ServerStreamingServer[
 		st.SamplesTotal, st.PeakSamples = qs.Samples.TotalSamples, int64(qs.Samples.PeakSamples)
 	}
 	return out.Send(&thanospb.QueryResponse{Result: &thanospb.QueryResponse_Stats{Stats: st}})
+}
+
+// withPartialResponse allows a partial response where a Thanos querier does, which says so in the request itself.
+func withPartialResponse(ctx context.Context, allowed bool) context.Context {
+	r := remote.RequestFrom(ctx)
+	r.PartialResponse = r.PartialResponse || allowed
+	return remote.WithRequest(ctx, r)
+}
+
+// storesMayFail tells whether a request for samples allows a partial response.
+func storesMayFail(req interface {
+	GetPartialResponseDisabled() bool
+	GetPartialResponseStrategy() thanospb.PartialResponseStrategy
+}) bool {
+	return !req.GetPartialResponseDisabled() && req.GetPartialResponseStrategy() == thanospb.PartialResponseStrategy_WARN
 }
 
 // checkThanos refuses what would be answered wrongly otherwise.

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -188,6 +189,66 @@ func TestThanosErrors(t *testing.T) {
 	q = thanospb.NewQueryClient(dialThanos(t, limited, server.Options{MaxSamples: 3}))
 	got, err = messages(q.Query(t.Context(), instant))
 	requireStatus(codes.Aborted, "more than 3 samples", got, err)
+}
+
+// A Thanos querier says in its request whether sources may fail, and the engine learns it.
+func TestThanosPartialResponse(t *testing.T) {
+	allowed := make(chan bool, 1)
+	f := &fake{exec: func(ctx context.Context, _ asked) *promql.Result {
+		allowed <- remote.RequestFrom(ctx).PartialResponse
+		return &promql.Result{Value: promql.Matrix{}}
+	}}
+	st := storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return allowing{storage.NoopQuerier(), allowed}, nil })
+	conn := dialThanos(t, &selector{f, st}, server.Options{})
+	q, s := thanospb.NewQueryClient(conn), thanospb.NewStoreClient(conn)
+	for _, want := range []bool{false, true} {
+		_, err := messages(q.QueryRange(t.Context(), &thanospb.QueryRangeRequest{Query: []byte("up"), IntervalSeconds: 1, EnablePartialResponse: want}))
+		require.NoError(t, err)
+		require.Equal(t, want, <-allowed)
+	}
+	matchers := []*thanospb.LabelMatcher{{Name: []byte("a"), Value: []byte("b")}}
+	for _, c := range []struct {
+		disabled bool
+		strategy thanospb.PartialResponseStrategy
+		want     bool
+	}{
+		{false, thanospb.PartialResponseStrategy_WARN, true},
+		{true, thanospb.PartialResponseStrategy_WARN, false},
+		{false, thanospb.PartialResponseStrategy_ABORT, false},
+	} {
+		_, _, _, err := receive(t, s, &thanospb.SeriesRequest{Matchers: matchers, PartialResponseDisabled: c.disabled, PartialResponseStrategy: c.strategy})
+		require.NoError(t, err)
+		require.Equal(t, c.want, <-allowed)
+		_, err = s.LabelNames(t.Context(), &thanospb.LabelNamesRequest{PartialResponseDisabled: c.disabled, PartialResponseStrategy: c.strategy})
+		require.NoError(t, err)
+		require.Equal(t, c.want, <-allowed)
+		_, err = s.LabelValues(t.Context(), &thanospb.LabelValuesRequest{Label: []byte("a"), PartialResponseDisabled: c.disabled, PartialResponseStrategy: c.strategy})
+		require.NoError(t, err)
+		require.Equal(t, c.want, <-allowed)
+	}
+}
+
+// allowing is a querier that tells whether a partial response is allowed.
+type allowing struct {
+	storage.Querier
+	allowed chan<- bool
+}
+
+func (a allowing) tell(ctx context.Context) { a.allowed <- remote.RequestFrom(ctx).PartialResponse }
+
+func (a allowing) Select(ctx context.Context, _ bool, _ *storage.SelectHints, _ ...*labels.Matcher) storage.SeriesSet {
+	a.tell(ctx)
+	return storage.EmptySeriesSet()
+}
+
+func (a allowing) LabelNames(ctx context.Context, _ *storage.LabelHints, _ ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	a.tell(ctx)
+	return nil, nil, nil
+}
+
+func (a allowing) LabelValues(ctx context.Context, _ string, _ *storage.LabelHints, _ ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	a.tell(ctx)
+	return nil, nil, nil
 }
 
 // What would be answered wrongly is refused.

@@ -116,6 +116,8 @@ type InfoResponse struct {
 	Store         *StoreInfo `protobuf:"bytes,3,opt,name=store,proto3" json:"store,omitempty"`
 	// That it is there says that thanos.Query is served.
 	Query *QueryAPIInfo `protobuf:"bytes,8,opt,name=query,proto3" json:"query,omitempty"`
+	// It is there since Thanos v0.40, which tells what is older.
+	Status *StatusInfo `protobuf:"bytes,9,opt,name=status,proto3" json:"status,omitempty"`
 	// Nodes with an equal id, which is not empty, and equal label sets hold the same data, unless they are of PEER_SOURCE.
 	StoreGroupId string   `protobuf:"bytes,1000,opt,name=store_group_id,json=storeGroupId,proto3" json:"store_group_id,omitempty"`
 	PeerType     PeerType `protobuf:"varint,1001,opt,name=peer_type,json=peerType,proto3,enum=thanos.info.PeerType" json:"peer_type,omitempty"`
@@ -179,6 +181,13 @@ func (x *InfoResponse) GetStore() *StoreInfo {
 func (x *InfoResponse) GetQuery() *QueryAPIInfo {
 	if x != nil {
 		return x.Query
+	}
+	return nil
+}
+
+func (x *InfoResponse) GetStatus() *StatusInfo {
+	if x != nil {
+		return x.Status
 	}
 	return nil
 }
@@ -512,18 +521,55 @@ func (*QueryAPIInfo) Descriptor() ([]byte, []int) {
 	return file_remote_proto_thanospb_info_proto_rawDescGZIP(), []int{6}
 }
 
+type StatusInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatusInfo) Reset() {
+	*x = StatusInfo{}
+	mi := &file_remote_proto_thanospb_info_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatusInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatusInfo) ProtoMessage() {}
+
+func (x *StatusInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_remote_proto_thanospb_info_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatusInfo.ProtoReflect.Descriptor instead.
+func (*StatusInfo) Descriptor() ([]byte, []int) {
+	return file_remote_proto_thanospb_info_proto_rawDescGZIP(), []int{7}
+}
+
 var File_remote_proto_thanospb_info_proto protoreflect.FileDescriptor
 
 const file_remote_proto_thanospb_info_proto_rawDesc = "" +
 	"\n" +
 	" remote/proto/thanospb/info.proto\x12\vthanos.info\"\r\n" +
-	"\vInfoRequest\"\xc0\x02\n" +
+	"\vInfoRequest\"\xf1\x02\n" +
 	"\fInfoResponse\x12\x1d\n" +
 	"\n" +
 	"label_sets\x18\x01 \x03(\fR\tlabelSets\x12$\n" +
 	"\rComponentType\x18\x02 \x01(\tR\rComponentType\x12,\n" +
 	"\x05store\x18\x03 \x01(\v2\x16.thanos.info.StoreInfoR\x05store\x12/\n" +
-	"\x05query\x18\b \x01(\v2\x19.thanos.info.QueryAPIInfoR\x05query\x12%\n" +
+	"\x05query\x18\b \x01(\v2\x19.thanos.info.QueryAPIInfoR\x05query\x12/\n" +
+	"\x06status\x18\t \x01(\v2\x17.thanos.info.StatusInfoR\x06status\x12%\n" +
 	"\x0estore_group_id\x18\xe8\a \x01(\tR\fstoreGroupId\x123\n" +
 	"\tpeer_type\x18\xe9\a \x01(\x0e2\x15.thanos.info.PeerTypeR\bpeerType\x120\n" +
 	"\x06stride\x18\xea\a \x01(\v2\x17.thanos.info.StrideInfoR\x06stride\"\x8f\x01\n" +
@@ -549,7 +595,9 @@ const file_remote_proto_thanospb_info_proto_rawDesc = "" +
 	"\bInterval\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x03R\x05start\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\x03R\x03end\"\x0e\n" +
-	"\fQueryAPIInfo*;\n" +
+	"\fQueryAPIInfo\"\f\n" +
+	"\n" +
+	"StatusInfo*;\n" +
 	"\bPeerType\x12\x0f\n" +
 	"\vPEER_SOURCE\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -572,7 +620,7 @@ func file_remote_proto_thanospb_info_proto_rawDescGZIP() []byte {
 }
 
 var file_remote_proto_thanospb_info_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_remote_proto_thanospb_info_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_remote_proto_thanospb_info_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_remote_proto_thanospb_info_proto_goTypes = []any{
 	(PeerType)(0),        // 0: thanos.info.PeerType
 	(*InfoRequest)(nil),  // 1: thanos.info.InfoRequest
@@ -582,21 +630,23 @@ var file_remote_proto_thanospb_info_proto_goTypes = []any{
 	(*TSDBInfo)(nil),     // 5: thanos.info.TSDBInfo
 	(*Interval)(nil),     // 6: thanos.info.Interval
 	(*QueryAPIInfo)(nil), // 7: thanos.info.QueryAPIInfo
+	(*StatusInfo)(nil),   // 8: thanos.info.StatusInfo
 }
 var file_remote_proto_thanospb_info_proto_depIdxs = []int32{
 	4, // 0: thanos.info.InfoResponse.store:type_name -> thanos.info.StoreInfo
 	7, // 1: thanos.info.InfoResponse.query:type_name -> thanos.info.QueryAPIInfo
-	0, // 2: thanos.info.InfoResponse.peer_type:type_name -> thanos.info.PeerType
-	3, // 3: thanos.info.InfoResponse.stride:type_name -> thanos.info.StrideInfo
-	5, // 4: thanos.info.StoreInfo.tsdb_infos:type_name -> thanos.info.TSDBInfo
-	6, // 5: thanos.info.TSDBInfo.intervals:type_name -> thanos.info.Interval
-	1, // 6: thanos.info.Info.Info:input_type -> thanos.info.InfoRequest
-	2, // 7: thanos.info.Info.Info:output_type -> thanos.info.InfoResponse
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	8, // 2: thanos.info.InfoResponse.status:type_name -> thanos.info.StatusInfo
+	0, // 3: thanos.info.InfoResponse.peer_type:type_name -> thanos.info.PeerType
+	3, // 4: thanos.info.InfoResponse.stride:type_name -> thanos.info.StrideInfo
+	5, // 5: thanos.info.StoreInfo.tsdb_infos:type_name -> thanos.info.TSDBInfo
+	6, // 6: thanos.info.TSDBInfo.intervals:type_name -> thanos.info.Interval
+	1, // 7: thanos.info.Info.Info:input_type -> thanos.info.InfoRequest
+	2, // 8: thanos.info.Info.Info:output_type -> thanos.info.InfoResponse
+	8, // [8:9] is the sub-list for method output_type
+	7, // [7:8] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_remote_proto_thanospb_info_proto_init() }
@@ -610,7 +660,7 @@ func file_remote_proto_thanospb_info_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_remote_proto_thanospb_info_proto_rawDesc), len(file_remote_proto_thanospb_info_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

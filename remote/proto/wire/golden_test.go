@@ -73,7 +73,6 @@ var leftOut = map[protoreflect.FullName]string{
 	"thanos.info.InfoResponse.metric_metadata":     "not served, nor asked for",
 	"thanos.info.InfoResponse.targets":             "not served, nor asked for",
 	"thanos.info.InfoResponse.exemplars":           "not served, nor asked for",
-	"thanos.info.InfoResponse.status":              "not served, nor asked for",
 	"thanos.QueryRequest.queryPlan":                "Thanos evaluates the text, and so does a Stride node",
 	"thanos.QueryRangeRequest.queryPlan":           "Thanos evaluates the text, and so does a Stride node",
 	"thanos.QueryRequest.enableQueryPushdown":      "says how Thanos queriers of old read from stores",

@@ -60,7 +60,7 @@ func strideMessages(t *testing.T) map[string]proto.Message {
 	return map[string]proto.Message{
 		"infopb.InfoRequest/request": &thanospb.InfoRequest{},
 		"infopb.InfoResponse/response": &thanospb.InfoResponse{
-			LabelSets: [][]byte{set}, ComponentType: "query", Query: &thanospb.QueryAPIInfo{},
+			LabelSets: [][]byte{set}, ComponentType: "query", Query: &thanospb.QueryAPIInfo{}, Status: &thanospb.StatusInfo{},
 			Store: &thanospb.StoreInfo{MinTime: 1, MaxTime: math.MaxInt64, SupportsSharding: true, SupportsWithoutReplicaLabels: true, TsdbInfos: []*thanospb.TSDBInfo{
 				{Labels: set, MinTime: 1, MaxTime: math.MaxInt64, Intervals: []*thanospb.Interval{{Start: 1, End: 10}, {Start: 20, End: math.MaxInt64}}},
 			}},
