@@ -120,6 +120,11 @@ func (a *API) Register(mux *http.ServeMux) {
 		{"label/{name}/values", "label_values", a.labelValues, false},
 		{"metadata", "metadata", a.metricMetadata, false},
 		{"stores", "stores", a.stores, false},
+		{"rules", "rules", a.rules, false},
+		{"alerts", "alerts", a.alerts, false},
+		{"alertmanagers", "alertmanagers", a.alertmanagers, false},
+		{"targets", "targets", a.targets, false},
+		{"scrape_pools", "scrape_pools", a.scrapePools, false},
 		{"status/buildinfo", "status_buildinfo", a.buildInfo, false},
 		{"status/runtimeinfo", "status_runtimeinfo", a.runtimeInfo, false},
 		{"status/flags", "status_flags", a.flags, false},
@@ -127,10 +132,16 @@ func (a *API) Register(mux *http.ServeMux) {
 		{"status/active_queries", "status_active_queries", a.activeQueries, false},
 	} {
 		h := a.metrics.instrument(route.name, a.wrap(route.handle))
+		methods := "GET, HEAD, OPTIONS"
 		routes.Handle("GET /api/v1/"+route.path, h)
 		if route.post {
+			methods += ", POST"
 			routes.Handle("POST /api/v1/"+route.path, h)
 		}
+		routes.HandleFunc("/api/v1/"+route.path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Allow", methods)
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		})
 	}
 	options := a.wrap(func(*http.Request) answer { return answer{} })
 	mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {

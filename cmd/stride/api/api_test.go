@@ -36,6 +36,12 @@ func TestGrafana(t *testing.T) {
 		{post(mux, "query_range", values(t, "query", `requests_total{pod="b"}`, "start", "60.000", "end", "60.000", "step", "15", "timeout", "60s")),
 			`{"resultType":"matrix","result":[{"metric":{"__name__":"requests_total","pod":"b"},"values":[[60,"30"]]}]}`},
 		{post(mux, "query_exemplars", values(t, "query", "requests_total", "start", "0", "end", "60")), `[]`},
+		{get(mux, "rules", nil), `{"groups":[]}`},
+		{get(mux, "rules", values(t, "type", "alert", "group_limit", "100")), `{"groups":[]}`},
+		{get(mux, "alerts", nil), `{"alerts":[]}`},
+		{get(mux, "alertmanagers", nil), `{"activeAlertmanagers":[],"droppedAlertmanagers":[]}`},
+		{get(mux, "targets", values(t, "state", "any")), `{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}`},
+		{get(mux, "scrape_pools", nil), `{"scrapePools":[]}`},
 	} {
 		require.Equal(t, 200, tc.w.Code, tc.w.Body)
 		require.Equal(t, success(tc.want), tc.w.Body.String())
@@ -239,6 +245,27 @@ func TestRoutes(t *testing.T) {
 		http.StatusOK:               httptest.NewRequest(http.MethodHead, "/api/v1/metadata", nil),
 	} {
 		require.Equal(t, want, send(mux, r).Code)
+	}
+	for path, want := range map[string]string{"metadata": "GET, HEAD, OPTIONS", "query": "GET, HEAD, OPTIONS, POST"} {
+		w := send(mux, httptest.NewRequest(http.MethodPut, "/api/v1/"+path, nil))
+		require.Equal(t, 405, w.Code)
+		require.Equal(t, want, w.Header().Get("Allow"))
+	}
+}
+
+func TestRulesParameters(t *testing.T) {
+	mux := newMux(Options{})
+	for _, tc := range []struct{ name, value, want string }{
+		{"match[]", "(", `1:1: parse error: unexpected "("`},
+		{"type", "x", `invalid parameter "type": not supported value "x"`},
+		{"exclude_alerts", "x", `invalid parameter "exclude_alerts": error converting exclude_alerts: strconv.ParseBool: parsing "x": invalid syntax`},
+		{"group_limit", "0", `invalid parameter "group_limit": group_limit needs to be greater than 0`},
+		{"group_limit", "x", `invalid parameter "group_limit": group_limit needs to be a valid number: strconv.ParseInt: parsing "x": invalid syntax`},
+		{"group_next_token", "x", `invalid parameter "group_next_token": group_limit needs to be present in order to paginate over the groups`},
+	} {
+		w := get(mux, "rules", values(t, tc.name, tc.value))
+		require.Equal(t, 400, w.Code)
+		require.Equal(t, failure(errorBadData, tc.want), w.Body.String())
 	}
 }
 
