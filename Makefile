@@ -93,6 +93,11 @@ e2e: peers ## run the deployments in containers, with real Prometheus and Thanos
 	@GO='$(GO)' sh tools/e2e.sh
 	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 40m ./scenarios
 
+bench-e2e: peers ## measure distributed against other execution in containers (tens of minutes, can be gone on with), and rewrite that section of BENCHMARKS.md
+	@GO='$(GO)' sh tools/e2e.sh
+	cd e2e && $(GO) test -count 1 -timeout 0 -v -run '^TestMeasure$$' ./measure -results $(CURDIR)/$(CACHE)/bench/results-e2e.jsonl
+	cd e2e && $(GO) run ./measure/report -results ../$(CACHE)/bench/results-e2e.jsonl
+
 bench: ## compare engines on a few telling queries (10 minutes on two cores)
 	$(BENCH) run --tier quick --time 2s
 	$(BENCH) report --results ../$(CACHE)/bench/results-quick.jsonl --out ../$(CACHE)/bench/quick.md --images ../$(CACHE)/bench/img
@@ -120,4 +125,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run demo proto golden test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop e2e bench bench-full bench-smoke bench-test bench-crowd bench-micro clean
+.PHONY: help build run demo proto golden test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop e2e bench bench-full bench-smoke bench-test bench-crowd bench-micro bench-e2e clean

@@ -34,7 +34,22 @@ func Write(results, out, images string) error {
 	}
 	var b bytes.Buffer
 	m.write(&b, filepath.ToSlash(rel), charts)
+	b.Write(distributed(out))
 	return errors.Wrap(os.WriteFile(out, b.Bytes(), 0o666), "write report")
+}
+
+// distributed is the section of a report that measuring distributed execution writes, which stays as it is.
+func distributed(file string) []byte {
+	before, err := os.ReadFile(file)
+	if err != nil {
+		return nil
+	}
+	begin, end := []byte("<!-- distributed: begin -->"), []byte("<!-- distributed: end -->")
+	from, to := bytes.Index(before, begin), bytes.Index(before, end)
+	if from < 0 || to < from {
+		return nil
+	}
+	return slices.Concat([]byte("\n"), before[from:to+len(end)], []byte("\n"))
 }
 
 func (m *model) write(w io.Writer, images string, charts []chart) {

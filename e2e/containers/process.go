@@ -55,3 +55,18 @@ func UsageOf(pid int) (u Usage, err error) {
 
 // clockTicks is USER_HZ, which is 100 on all of Linux.
 const clockTicks = 100
+
+// Received are the bytes that have arrived at the network of a process of this machine.
+func Received(pid int) (int64, error) {
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(content)) {
+		name, counts, ok := strings.Cut(line, ":")
+		if ok && strings.TrimSpace(name) == "eth0" {
+			return strconv.ParseInt(strings.Fields(counts)[0], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("process %d has no network", pid)
+}

@@ -1,12 +1,14 @@
 package oracle
 
 import (
+	"encoding/json"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -42,6 +44,16 @@ func Copy(t testing.TB, dir string, blocks ...string) {
 	for _, b := range blocks {
 		require.NoError(t, os.CopyFS(filepath.Join(dir, filepath.Base(b)), os.DirFS(b)))
 	}
+}
+
+// FirstTime is when the oldest block of a directory begins.
+func FirstTime(t testing.TB, dir string) time.Time {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(Blocks(t, dir)[0], "meta.json"))
+	require.NoError(t, err)
+	var meta struct{ MinTime int64 }
+	require.NoError(t, json.Unmarshal(content, &meta))
+	return time.UnixMilli(meta.MinTime)
 }
 
 // Open is the data of a directory, under external labels, until the test ends.

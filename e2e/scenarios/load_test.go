@@ -4,18 +4,17 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"math"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/cmd/stride/client"
 	"github.com/stride-promql/stride/e2e/containers"
+	"github.com/stride-promql/stride/e2e/deployments"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
@@ -37,15 +36,13 @@ const hoggish = `{__name__=~".+"}`
 func TestLoad(t *testing.T) {
 	e := containers.New(t, "stride-load")
 	options := containers.Options{Memory: 160 << 20, Env: map[string]string{"GOMEMLIMIT": "128MiB"}}
+	all := deployments.Regions(t, e, 2, deployments.Everything, "--series", "5000", "--duration", "2h")
 	var leaves []*containers.Node
-	right := oracleOf()
-	for i, name := range regionNames[:2] {
-		dir := e.Dir("data-" + name)
-		oracle.Generate(t, containers.Program(t, "stride"), dir, "--series", "5000", "--duration", "2h", "--end", dataEnd.Format(time.RFC3339), "--seed", fmt.Sprint(i+1))
-		right.Data = oracle.Merge(right.Data, oracle.Open(t, dir, labels.FromStrings("region", name)))
-		leaves = append(leaves, e.StrideOf("stride", "leaf-"+name, options, "--tsdb.path="+dir, "--external-label=region="+name, "--query.memory-limit=64MB"))
+	for _, l := range deployments.BlockDirectories(all) {
+		leaves = append(leaves, l.Stride(e, options, "--query.memory-limit=64MB"))
 	}
-	right.Start, right.Step = dataEnd.Add(-time.Hour), 30*time.Second
+	right := oracleOf(deployments.Merged(all))
+	right.Start, right.Step = deployments.End.Add(-time.Hour), 30*time.Second
 	root := e.StrideOf("stride", "root", options, append(containers.Endpoints(leaves...), "--query.memory-limit=64MB", "--no-query.partial-response")...)
 	nodes := append(leaves, root)
 	for _, q := range dashboard {

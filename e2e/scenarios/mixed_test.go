@@ -4,17 +4,15 @@ import (
 	"testing"
 
 	"github.com/stride-promql/stride/e2e/containers"
+	"github.com/stride-promql/stride/e2e/deployments"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
 // Stride leaves under a Thanos root, which gives them parts of queries.
 func TestThanosRoot(t *testing.T) {
 	e := containers.New(t, "stride-troot")
-	all, right := regions(t, e, 2, everything)
-	var leaves []*containers.Node
-	for _, r := range all {
-		leaves = append(leaves, e.Stride("leaf-"+r.name, "--tsdb.path="+r.dir, "--external-label=region="+r.name))
-	}
+	all, right := regions(t, e, 2, deployments.Everything)
+	leaves := deployments.Strides(e, containers.Options{}, deployments.BlockDirectories(all))
 	root := e.ThanosQuery("root", leaves, "--query.promql-engine=thanos", "--query.mode=distributed")
 	right.Answers(t, root.URL, oracle.Queries())
 }
@@ -22,12 +20,11 @@ func TestThanosRoot(t *testing.T) {
 // Thanos leaves, each in front of a pair of Prometheus servers, under a Stride root, which gives them parts of queries.
 func TestThanosLeaves(t *testing.T) {
 	e := containers.New(t, "stride-tleaf")
-	all, right := regions(t, e, 2, steady)
+	all, right := regions(t, e, 2, deployments.Steady)
 	var leaves []*containers.Node
-	for _, r := range all {
-		sidecars := []*containers.Node{replica(t, e, r.name, "a", r.blocks...), replica(t, e, r.name, "b", r.blocks...)}
-		leaves = append(leaves, e.ThanosQuery("leaf-"+r.name, sidecars))
+	for _, l := range deployments.Pairs(t, e, all) {
+		leaves = append(leaves, l.Thanos(e, containers.Options{}))
 	}
-	root := e.Stride("root", append(containers.Endpoints(leaves...), byReplica)...)
+	root := e.Stride("root", append(containers.Endpoints(leaves...), deployments.ByReplica)...)
 	right.Answers(t, root.URL, oracle.Queries())
 }

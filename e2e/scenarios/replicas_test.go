@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/e2e/containers"
+	"github.com/stride-promql/stride/e2e/deployments"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
@@ -22,9 +23,9 @@ func TestReplicatedLeaves(t *testing.T) {
 	for _, strategy := range []string{"hedge", "race"} {
 		t.Run(strategy, func(t *testing.T) {
 			e := containers.New(t, "stride-"+strategy)
-			all, right := regions(t, e, 2, everything)
-			leaf := func(name string, r region) *containers.Node {
-				return e.Stride("leaf-"+name, "--tsdb.path="+r.dir, "--external-label=region="+r.name, "--store-group-id="+r.name)
+			all, right := regions(t, e, 2, deployments.Everything)
+			leaf := func(name string, r deployments.Region) *containers.Node {
+				return e.Stride("leaf-"+name, "--tsdb.path="+r.Dir, "--external-label=region="+r.Name, "--store-group-id="+r.Name)
 			}
 			a, b, other := leaf("a", all[0]), leaf("b", all[0]), leaf("other", all[1])
 			proxy := e.Proxy("proxy", a)
@@ -37,11 +38,11 @@ func TestReplicatedLeaves(t *testing.T) {
 // Two store gateways on one bucket, likewise, under a root that was told that they have the same data.
 func TestReplicatedGateways(t *testing.T) {
 	e := containers.New(t, "stride-gwpair")
-	all, right := regions(t, e, 2, everything)
-	bucket := upload(t, e, all[:1])
+	all, right := regions(t, e, 2, deployments.Everything)
+	bucket := deployments.Upload(t, e, all[:1])
 	a, b := e.StoreGateway("gateway-a", bucket), e.StoreGateway("gateway-b", bucket)
 	proxy := e.Proxy("proxy", a)
-	other := e.Stride("leaf-other", "--tsdb.path="+all[1].dir, "--external-label=region="+all[1].name)
+	other := e.Stride("leaf-other", "--tsdb.path="+all[1].Dir, "--external-label=region="+all[1].Name)
 	file := e.File("endpoints.yaml", "endpoints:\n- {address: \""+proxy.GRPC()+"\", group: gateways}\n- {address: \""+b.GRPC()+"\", group: gateways}\n")
 	root := e.Stride("root", append(containers.Endpoints(other), "--endpoint.sd-config-file="+file, "--no-query.partial-response")...)
 	breakMembers(t, right, root, proxy, a, b)
@@ -81,11 +82,11 @@ func breakMembers(t *testing.T, right *oracle.Oracle, root, proxy, a, b *contain
 			require.Contains(t, got.errors[0], name)
 		}
 	}
-	partial := root.Get(fmt.Sprintf("/api/v1/query?query=count(up)&time=%d&partial_response=1", dataEnd.Unix()))
+	partial := root.Get(fmt.Sprintf("/api/v1/query?query=count(up)&time=%d&partial_response=1", deployments.End.Unix()))
 	require.Contains(t, partial, `"warnings":[`)
 	require.Contains(t, partial, b.GRPC())
 	a.Boot()
 	b.Boot()
-	root.WaitFor(fmt.Sprintf("/api/v1/query?query=count(up)&time=%d", dataEnd.Unix()), func(string) bool { return true })
+	root.WaitFor(fmt.Sprintf("/api/v1/query?query=count(up)&time=%d", deployments.End.Unix()), func(string) bool { return true })
 	while("all back", settle)
 }

@@ -4,15 +4,16 @@ import (
 	"testing"
 
 	"github.com/stride-promql/stride/e2e/containers"
+	"github.com/stride-promql/stride/e2e/deployments"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
 // While nodes are upgraded, roots and leaves are of different versions: here of the newest plan version and the one before.
 func TestUpgrade(t *testing.T) {
 	e := containers.New(t, "stride-upgrade")
-	all, right := regions(t, e, 2, everything)
-	leaf := func(build, name string, r region) *containers.Node {
-		return e.StrideOf(build, "leaf-"+name, containers.Options{}, "--tsdb.path="+r.dir, "--external-label=region="+r.name)
+	all, right := regions(t, e, 2, deployments.Everything)
+	leaf := func(build, name string, r deployments.Region) *containers.Node {
+		return e.StrideOf(build, "leaf-"+name, containers.Options{}, "--tsdb.path="+r.Dir, "--external-label=region="+r.Name)
 	}
 	older, newer := leaf("stride-olderplan", "older", all[0]), leaf("stride", "newer", all[1])
 	for name, build := range map[string]string{"newest root": "stride", "older root": "stride-olderplan"} {
