@@ -20,6 +20,7 @@ import (
 	"github.com/stride-promql/stride/remote/proto/wire"
 	"github.com/stride-promql/stride/remote/replica"
 	"github.com/stride-promql/stride/source/dedup"
+	"github.com/stride-promql/stride/source/selection"
 )
 
 // endpointFlags say which other nodes a node asks, and how.
@@ -71,7 +72,7 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 func (f *endpointFlags) some() bool { return len(f.addresses) > 0 || f.file != "" }
 
 // set makes the endpoints; nil without any.
-func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *traffic) (*discovery.Set, error) {
+func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *traffic, selector *selection.Selector) (*discovery.Set, error) {
 	if !f.some() {
 		return nil, nil
 	}
@@ -94,7 +95,7 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 			if err != nil {
 				return nil, err
 			}
-			return endpoint{c}, nil
+			return endpoint{selection.Of(c, f.replicas, selector), c}, nil
 		},
 	})
 	if err != nil {
@@ -116,13 +117,19 @@ func (f *endpointFlags) options(dial []grpc.DialOption) client.Options {
 }
 
 // endpoint is another node. It counts as ready even while it does not answer: queries of its data fail then, or warn, and do not go without it.
-type endpoint struct{ *client.Client }
+type endpoint struct {
+	*selection.Engine // what is selected of it
+	client            *client.Client
+}
+
+// Close implements discovery.Engine.
+func (e endpoint) Close() error { return e.client.Close() }
 
 // Ready implements discovery.Engine.
 func (endpoint) Ready() bool { return true }
 
 // LastError implements discovery.Engine.
-func (e endpoint) LastError() error { return e.Status().LastError }
+func (e endpoint) LastError() error { return e.client.Status().LastError }
 
 // awaitEndpoints waits until all other nodes have been asked once what they have, which may have failed.
 func awaitEndpoints(ctx context.Context, s *discovery.Set) {
@@ -134,7 +141,7 @@ func awaitEndpoints(ctx context.Context, s *discovery.Set) {
 	for {
 		asked := true
 		for _, st := range s.Statuses() {
-			if c, ok := st.Engine.(endpoint); ok && c.Status().LastCheck.IsZero() {
+			if c, ok := st.Engine.(endpoint); ok && c.client.Status().LastCheck.IsZero() {
 				asked = false
 			}
 		}
@@ -151,8 +158,8 @@ func awaitEndpoints(ctx context.Context, s *discovery.Set) {
 
 // kind is what an endpoint is, in the words of Thanos.
 func kind(e remote.RemoteEngine) string {
-	if c, ok := e.(endpoint); ok && c.Status().Component != "" {
-		return c.Status().Component
+	if c, ok := e.(endpoint); ok && c.client.Status().Component != "" {
+		return c.client.Status().Component
 	}
 	return "query"
 }
@@ -166,7 +173,7 @@ func endpointStatuses(s *discovery.Set) []api.Endpoint {
 	for _, st := range s.Statuses() {
 		e := api.Endpoint{Kind: kind(st.Engine), Name: st.Address, LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
 		if c, ok := st.Engine.(endpoint); ok {
-			e.LastCheck = c.Status().LastCheck.UTC()
+			e.LastCheck = c.client.Status().LastCheck.UTC()
 		}
 		for _, c := range st.Engine.Coverage() {
 			if len(c.Intervals) == 0 {

@@ -32,17 +32,20 @@ import (
 	"github.com/stride-promql/stride/remote/discovery"
 	nodeserver "github.com/stride-promql/stride/remote/server"
 	"github.com/stride-promql/stride/source/dedup"
+	"github.com/stride-promql/stride/source/selection"
 )
 
 // node is what a serving process is made of.
 type node struct {
-	logger *slog.Logger
-	data   *livedata.Directory // nil without data of its own
-	set    *discovery.Set      // nil without other nodes
-	engine *engine.Engine
-	server *http.Server
-	grpc   *nodeserver.Server
-	ready  atomic.Bool
+	logger         *slog.Logger
+	data           *livedata.Directory // nil without data of its own
+	set            *discovery.Set      // nil without other nodes
+	selector       *selection.Selector // nil: all data sets are selected
+	selectorReload time.Duration
+	engine         *engine.Engine
+	server         *http.Server
+	grpc           *nodeserver.Server
+	ready          atomic.Bool
 
 	webConfig          string // file with TLS and users
 	traffic            *traffic
@@ -58,12 +61,12 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	if err := s.limits.check(); err != nil {
 		return nil, err
 	}
-	external, err := s.externalLabels()
+	whole, err := s.externalLabels()
 	if err != nil {
 		return nil, err
 	}
 	// Copies of the same data are not told apart.
-	external = labels.NewBuilder(external).Del(s.endpoints.replicas...).Labels()
+	external := labels.NewBuilder(whole).Del(s.endpoints.replicas...).Labels()
 	origins, err := s.origins()
 	if err != nil {
 		return nil, err
@@ -73,25 +76,28 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	}
 	findVersion()
 	registry := newRegistry()
-	n := &node{logger: s.newLogger(stderr), webConfig: s.tls.http, traffic: newTraffic(registry)}
+	n := &node{logger: s.newLogger(stderr), webConfig: s.tls.http, traffic: newTraffic(registry), selectorReload: time.Duration(s.selector.reload)}
+	if n.selector, err = s.selector.selector(n.logger); err != nil {
+		return nil, err
+	}
 	active := api.NewActiveQueries(s.maxConcurrency, time.Now)
 
 	opts.Logger, opts.Reg, opts.ActiveQueryTracker = n.logger, registry, active
 	opts.PartialResponse = s.partialResponse
 	opts.Limiter = s.newLimiter(registry)
-	if n.set, err = s.endpoints.set(n.logger, registry, n.traffic); err != nil {
+	if n.set, err = s.endpoints.set(n.logger, registry, n.traffic, n.selector); err != nil {
 		return nil, err
 	}
 	secure, err := s.tls.options()
 	if err != nil {
 		return nil, err
 	}
-	b := s.assemble(n, opts, external, registry, secure)
+	b := s.assemble(n, opts, external, whole, registry, secure)
 
 	handlers := api.New(api.Options{
 		Backend:         b,
 		Parser:          parser.NewParser(parserOpts),
-		Endpoints:       func() []api.Endpoint { return n.endpoints(external) },
+		Endpoints:       func() []api.Endpoint { return n.endpoints(external, whole) },
 		Active:          active,
 		Build:           buildInfo(),
 		Runtime:         runtimeInfo(time.Now()),
@@ -120,7 +126,7 @@ const readHeaderTimeout = 10 * time.Second
 
 // assemble makes a node of its sources: its own data, other nodes, or both. It gives what the users' queries are evaluated with, and makes
 // what other nodes ask.
-func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Labels, registry prometheus.Registerer, secure []grpc.ServerOption) *backend {
+func (s *serveCommand) assemble(n *node, opts engine.Opts, external, whole labels.Labels, registry prometheus.Registerer, secure []grpc.ServerOption) *backend {
 	// Parts of queries have a place in a queue of their own, which a query keeps for all its parts: if each of them waited for one,
 	// they would wait for each other.
 	parts := opts
@@ -128,16 +134,22 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external labels.Label
 	// Whether sources may fail is for the query to say that they are parts of.
 	parts.PartialResponse = false
 
-	var own storage.Queryable
+	var own *selection.Storage
 	if n.set == nil || s.dirSet {
 		n.data = livedata.New(s.dir, n.logger, registry)
-		own = withExternalLabels(n.data, external)
+		own = selection.NewStorage(withExternalLabels(n.data, external), whole, n.selector)
 	}
-	b := &backend{data: own}
-	announceOwn := func() ([]string, []remote.Coverage) { return localCoverage(n.data, external) }
+	announceOwn := func() ([]string, []remote.Coverage) {
+		if !own.Selected() {
+			return nil, nil
+		}
+		return localCoverage(n.data, external)
+	}
+	b := &backend{}
 	var forNodes *engine.Engine
 	var asked remote.RemoteEngine
 	if n.set == nil {
+		b.data = own
 		n.engine, forNodes = engine.New(opts), engine.New(parts)
 		group, peer := s.groupID(), remote.PeerStore
 		if group == "" {
@@ -185,9 +197,9 @@ func localCoverage(data *livedata.Directory, external labels.Labels) (names []st
 }
 
 // endpoints are all sources of data.
-func (n *node) endpoints(external labels.Labels) []api.Endpoint {
+func (n *node) endpoints(external, whole labels.Labels) []api.Endpoint {
 	out := endpointStatuses(n.set)
-	if n.data != nil {
+	if n.data != nil && n.selector.Rules().Keeps(whole) {
 		out = append(out, localEndpoint(n.data, external, time.Now())...)
 	}
 	return out
@@ -201,7 +213,7 @@ func (n *node) traced(h http.Handler) http.Handler {
 	})
 }
 
-func withExternalLabels(data storage.SampleAndChunkQueryable, external labels.Labels) storage.Queryable {
+func withExternalLabels(data storage.SampleAndChunkQueryable, external labels.Labels) storage.SampleAndChunkQueryable {
 	if external.IsEmpty() {
 		return data
 	}
@@ -292,6 +304,7 @@ func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err err
 	if n.set != nil {
 		running.Go(func() { _ = n.set.Run(background) })
 	}
+	running.Go(func() { n.selector.Follow(background, n.selectorReload) })
 	running.Go(func() {
 		if err := web.Serve(n.forUsers, n.server, &web.FlagConfig{WebConfigFile: &n.webConfig}, n.logger); !errors.Is(err, http.ErrServerClosed) {
 			failed <- withCode(exitServer, err)

@@ -36,6 +36,7 @@ type serveCommand struct {
 
 	endpoints endpointFlags
 	limits    limitFlags
+	selector  selectorFlags
 	group     string
 
 	listen      string
@@ -72,6 +73,7 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 	cmd.Flag("store-group-id", "Id of the data directory: of nodes with the same external labels and id, which hold the same data, one is asked. Default: host and path of a directory of blocks, none of one that a server writes to.").StringVar(&s.group)
 	s.endpoints.register(cmd)
 	s.limits.register(cmd)
+	s.selector.register(cmd)
 	s.engine.register(cmd)
 	cmd.Flag("query.max-concurrency", "Most queries that run at once; others wait.").Default("20").IntVar(&s.maxConcurrency)
 	cmd.Flag("query.memory-limit", "Most memory for the columns of all queries together, such as 8GB; 0: half of GOMEMLIMIT, if that is set, else no limit.").

@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	// What both sides of a distributed query share.
 	"remote":                {"internal/bitmap"},
 	"source/dedup":          {},
+	"source/selection":      {"remote"},
 	"remote/discovery":      {"remote/replica"},
 	"remote/replica":        {},
 	"remote/proto/stridepb": {},
@@ -54,7 +55,7 @@ var mayImport = map[string][]string{
 
 	"engine": {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
 	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "engine", "internal/gendata", "internal/tsdbdir", "operators",
-		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup"},
+		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/selection"},
 
 	"cmd/stride/api":       {"engine"},
 	"cmd/stride/client":    {},

@@ -157,6 +157,9 @@ func (c *Client) Labels() []string { return c.said.Load().labels }
 // Coverage implements remote.RemoteEngine.
 func (c *Client) Coverage() []remote.Coverage { return c.said.Load().coverage }
 
+// Announced is Coverage with replica labels. It is the same slice as long as nothing has changed, and nil until the node has said something.
+func (c *Client) Announced() []remote.Coverage { return c.said.Load().whole }
+
 // Capabilities implements remote.RemoteEngine.
 func (c *Client) Capabilities() remote.Capabilities { return c.said.Load().capabilities }
 

@@ -47,6 +47,7 @@ const (
 // announcement is what a node has said of itself.
 type announcement struct {
 	labels       []string
+	whole        []remote.Coverage // replica labels included; nil: nothing was said. The same as coverage if there are none
 	coverage     []remote.Coverage
 	index        map[string]int // labels -> coverage
 	capabilities remote.Capabilities
@@ -114,14 +115,21 @@ func (a *announcement) growing() *announcement {
 	if !slices.ContainsFunc(a.coverage, func(c remote.Coverage) bool { return grows(c.Intervals) }) {
 		return nil
 	}
+	grown := func(in []remote.Coverage) []remote.Coverage {
+		out := slices.Clone(in)
+		for i, c := range out {
+			if grows(c.Intervals) {
+				last := remote.Interval{Start: c.Intervals.End(), End: math.MaxInt64}
+				out[i].Intervals = c.Intervals.Union(remote.Intervals{last})
+			}
+		}
+		return out
+	}
 	out := *a
 	out.sum = [sha256.Size]byte{} // what comes next is another one
-	out.coverage = slices.Clone(a.coverage)
-	for i, c := range out.coverage {
-		if grows(c.Intervals) {
-			last := remote.Interval{Start: c.Intervals.End(), End: math.MaxInt64}
-			out.coverage[i].Intervals = c.Intervals.Union(remote.Intervals{last})
-		}
+	out.coverage = grown(a.coverage)
+	if out.whole = out.coverage; !a.plain() {
+		out.whole = grown(a.whole)
 	}
 	return &out
 }
@@ -156,38 +164,26 @@ func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
 	}
 	said.sum, said.at = sum, time.Now()
 	if said.same(before) {
+		plain := said.plain()
 		said.labels, said.coverage, said.index = before.labels, before.coverage, before.index
+		if plain && before.plain() {
+			said.whole = before.whole
+		}
 	}
 	return said, nil
 }
 
 // read puts what a node says into the form in which it is used. Label sets that differ only in replica labels become one.
 func (c *Client) read(res *thanospb.InfoResponse) (*announcement, error) {
-	a := &announcement{component: res.ComponentType, index: map[string]int{}}
+	a := &announcement{component: res.ComponentType}
 	read := labels.NewScratchBuilder(16)
-	strip := labels.NewBuilder(labels.EmptyLabels())
-	var buf []byte
+	whole := coverages{index: map[string]int{}}
 	add := func(set []byte, intervals remote.Intervals) error {
 		l, err := wire.ReadThanosLabels(set, &read)
-		if err != nil || len(intervals) == 0 {
-			return err
+		if err == nil && len(intervals) > 0 {
+			whole.add(l, intervals)
 		}
-		if slices.ContainsFunc(c.opts.ReplicaLabels, l.Has) {
-			strip.Reset(l)
-			strip.Del(c.opts.ReplicaLabels...)
-			l = strip.Labels()
-		}
-		buf = l.Bytes(buf[:0])
-		i, ok := a.index[string(buf)]
-		if !ok {
-			a.index[string(buf)] = len(a.coverage)
-			a.coverage = append(a.coverage, remote.Coverage{Labels: l, Intervals: intervals})
-			return nil
-		}
-		if have := &a.coverage[i].Intervals; !slices.Equal(*have, intervals) {
-			*have = have.Union(intervals)
-		}
-		return nil
+		return err
 	}
 	infos := res.GetStore().GetTsdbInfos()
 	for _, i := range infos {
@@ -205,22 +201,66 @@ func (c *Client) read(res *thanospb.InfoResponse) (*announcement, error) {
 	}
 	if len(infos) == 0 {
 		// Old nodes, and those over data without external labels, say no more than this.
-		whole := remote.Intervals{remote.Always}
+		times := remote.Intervals{remote.Always}
 		if s := res.Store; s != nil {
-			whole = remote.Union(between(res, s.MinTime, s.MaxTime))
+			times = remote.Union(between(res, s.MinTime, s.MaxTime))
 		}
 		sets := res.LabelSets
 		if len(sets) == 0 {
 			sets = [][]byte{nil}
 		}
 		for _, set := range sets {
-			if err := add(set, whole); err != nil {
+			if err := add(set, times); err != nil {
 				return nil, err
 			}
 		}
 	}
+	stripped := whole.without(c.opts.ReplicaLabels)
+	a.whole, a.coverage, a.index = whole.list, stripped.list, stripped.index
+	if a.whole == nil {
+		a.whole = []remote.Coverage{} // it has said that there is nothing
+	}
 	a.labels = names(a.coverage)
 	return a, c.readAPIs(a, res)
+}
+
+// coverages are one for each label set.
+type coverages struct {
+	list  []remote.Coverage
+	index map[string]int // labels -> list
+	buf   []byte
+}
+
+func (cs *coverages) add(l labels.Labels, intervals remote.Intervals) {
+	cs.buf = l.Bytes(cs.buf[:0])
+	i, ok := cs.index[string(cs.buf)]
+	if !ok {
+		cs.index[string(cs.buf)] = len(cs.list)
+		cs.list = append(cs.list, remote.Coverage{Labels: l, Intervals: intervals})
+		return
+	}
+	if have := &cs.list[i].Intervals; !slices.Equal(*have, intervals) {
+		*have = have.Union(intervals)
+	}
+}
+
+// without are those of label sets without some labels; the same if no set has them.
+func (cs *coverages) without(names []string) *coverages {
+	if !slices.ContainsFunc(cs.list, func(c remote.Coverage) bool { return slices.ContainsFunc(names, c.Labels.Has) }) {
+		return cs
+	}
+	out := &coverages{index: map[string]int{}}
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for _, c := range cs.list {
+		b.Reset(c.Labels)
+		out.add(b.Del(names...).Labels(), c.Intervals)
+	}
+	return out
+}
+
+// plain tells whether there are no replica labels.
+func (a *announcement) plain() bool {
+	return len(a.coverage) > 0 && len(a.whole) > 0 && &a.whole[0] == &a.coverage[0]
 }
 
 // between is the interval that a node announces by its first and last time. Thanos' last times are those of blocks, which have nothing at that

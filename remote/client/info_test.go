@@ -115,6 +115,43 @@ func TestInfoOfOldQuerier(t *testing.T) {
 	require.Equal(t, [2]api{thanos, thanos}, [2]api{got.queries, got.selects})
 }
 
+// What is announced to who selects data sets keeps the replica labels.
+func TestInfoWithReplicaLabels(t *testing.T) {
+	infos := func(sets ...[]byte) *thanospb.InfoResponse {
+		s := &thanospb.StoreInfo{}
+		for _, set := range sets {
+			s.TsdbInfos = append(s.TsdbInfos, &thanospb.TSDBInfo{Labels: set, MinTime: 5, MaxTime: math.MaxInt64})
+		}
+		return &thanospb.InfoResponse{Store: s}
+	}
+	from := remote.Intervals{{Start: 5, End: math.MaxInt64}}
+	c := &Client{opts: Options{ReplicaLabels: []string{"replica"}}}
+	c.said.Store(silence)
+	require.Nil(t, c.Announced())
+	hear := func(in *thanospb.InfoResponse) []remote.Coverage {
+		said, err := c.understand(in)
+		require.NoError(t, err)
+		c.said.Store(said)
+		return c.Announced()
+	}
+	a, b := set(t, "a", "x", "replica", "1"), set(t, "a", "x", "replica", "2")
+	both := []remote.Coverage{
+		{Labels: labels.FromStrings("a", "x", "replica", "1"), Intervals: from}, {Labels: labels.FromStrings("a", "x", "replica", "2"), Intervals: from},
+	}
+	first := hear(infos(a, b))
+	require.Equal(t, both, first)
+	coverage := c.Coverage()
+	require.Same(t, &first[0], &hear(infos(a, b))[0])
+	require.Equal(t, both[1:], hear(infos(b)))
+	require.Equal(t, both[:1], hear(infos(a)))
+	require.Same(t, &coverage[0], &c.Coverage()[0])
+	plain := hear(infos(set(t, "a", "y")))
+	require.Same(t, &plain[0], &c.Coverage()[0])
+	none := hear(&thanospb.InfoResponse{Store: &thanospb.StoreInfo{MinTime: math.MaxInt64, MaxTime: math.MinInt64}})
+	require.NotNil(t, none)
+	require.Empty(t, none)
+}
+
 // A store gives samples only.
 func TestInfoOfStore(t *testing.T) {
 	got, err := readInfo(&thanospb.InfoResponse{ComponentType: "sidecar", Store: &thanospb.StoreInfo{
