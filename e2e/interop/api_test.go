@@ -21,19 +21,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// apiServers are a Prometheus server and a Stride node on the same data, with the same limits.
-type apiServers struct{ prometheus, stride *node }
-
-func newAPIServers(t *testing.T) apiServers {
-	t.Helper()
-	data := strangeData(t)
-	same := []string{"--query.max-samples=5000", "--web.cors.origin=https?://(good|better)\\.example"}
-	var s apiServers
-	s.prometheus = apiPrometheus(t, data, same...)
-	s.stride = stride(t, append(same, "--tsdb.path="+data)...)
-	return s
-}
-
 // apiPrometheus starts a Prometheus server that scrapes nothing, on a copy of a data directory.
 func apiPrometheus(t *testing.T, data string, args ...string) *node {
 	t.Helper()
@@ -156,23 +143,42 @@ func (a apiAnswer) equal(t *testing.T, b apiAnswer) bool {
 	return bytes.Equal(x, y) || bytes.Equal(sortedSeries(t, x), sortedSeries(t, y))
 }
 
-// sortedSeries is an answer to a query with its series in the order of their labels.
+// sortedSeries is an answer with its series, of a query or a list, in the order of their labels.
 func sortedSeries(t *testing.T, body []byte) []byte {
 	t.Helper()
+	type queried struct {
+		ResultType string            `json:"resultType"`
+		Result     []json.RawMessage `json:"result"`
+		Stats      json.RawMessage   `json:"stats,omitempty"`
+	}
 	var answer struct {
-		Status string `json:"status"`
-		Data   struct {
-			ResultType string            `json:"resultType"`
-			Result     []json.RawMessage `json:"result"`
-			Stats      json.RawMessage   `json:"stats,omitempty"`
-		} `json:"data"`
-		Warnings []string `json:"warnings,omitempty"`
-		Infos    []string `json:"infos,omitempty"`
+		Status   string          `json:"status"`
+		Data     json.RawMessage `json:"data"`
+		Warnings []string        `json:"warnings,omitempty"`
+		Infos    []string        `json:"infos,omitempty"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Data.ResultType == "" {
-		return body // an error, or no list of series
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Status != "success" {
+		return body
 	}
-	slices.SortFunc(answer.Data.Result, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+	var data any
+	var q queried
+	var list []json.RawMessage
+	sort := func(series []json.RawMessage) {
+		slices.SortFunc(series, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
+	}
+	switch {
+	case json.Unmarshal(answer.Data, &q) == nil && q.ResultType != "":
+		sort(q.Result)
+		data = q
+	case bytes.HasPrefix(answer.Data, []byte("[{")) && json.Unmarshal(answer.Data, &list) == nil:
+		sort(list)
+		data = list
+	default:
+		return body
+	}
+	var err error
+	answer.Data, err = json.Marshal(data)
+	require.NoError(t, err)
 	out, err := json.Marshal(answer)
 	require.NoError(t, err)
 	return out
