@@ -29,6 +29,19 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// The section of another tool stays.
+func TestWriteKeepsDistributed(t *testing.T) {
+	dir := t.TempDir()
+	out := filepath.Join(dir, "BENCHMARKS.md")
+	section := "<!-- distributed: begin -->\n## Distributed\n<!-- distributed: end -->\n"
+	require.NoError(t, os.WriteFile(out, []byte("# Old\n\n"+section), 0o666))
+	require.NoError(t, Write(filepath.Join("testdata", "results.jsonl"), out, filepath.Join(dir, "img")))
+	got, err := os.ReadFile(out)
+	require.NoError(t, err)
+	require.NotContains(t, string(got), "# Old")
+	require.Contains(t, string(got), "\n\n"+section)
+}
+
 func TestWriteWithoutResults(t *testing.T) {
 	require.ErrorContains(t, Write("nothing", "x", "y"), "read results")
 }

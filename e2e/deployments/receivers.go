@@ -23,9 +23,9 @@ import (
 // Receivers are two receivers with a TSDB for each tenant, which is a region here, and leaves in front of both of them, each of which has the tenants
 // whose names hash to its number.
 //
-//	writer - receiver 0: eu us \ / leaf 0: eu sa \
+//	writer - receiver 0: eu us \ / leaf 0: us ap \
 //	                            X                 root
-//	writer - receiver 1: ap sa / \ leaf 1: us ap /
+//	writer - receiver 1: ap sa / \ leaf 1: eu sa /
 func Receivers(t testing.TB, e *containers.Environment, all []Region) (leaves []Leaf) {
 	t.Helper()
 	var receivers []*containers.Node
