@@ -21,6 +21,7 @@ type member struct {
 	last     time.Time
 	recent   [64]float64
 	count    int // answers that began
+	losses   int // in a row, to members that answered first
 	failures int // in a row
 	times    int // ejected in a row
 	until    time.Time
@@ -43,11 +44,31 @@ const halfLife = 10 * time.Second
 // quick is the least time that a score knows, in seconds, so that requests in flight count also for members that are not known yet.
 const quick = 1e-3
 
+// remembered is the mean of the time that answers take to begin, as far as it is not forgotten.
+func (m *member) remembered(now time.Time) float64 {
+	return m.ewma * math.Exp2(-float64(now.Sub(m.last))/float64(halfLife))
+}
+
 // score is the time that a request may take to be answered, about: less is better.
 func (m *member) score(now time.Time) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return max(quick, m.ewma*math.Exp2(-float64(now.Sub(m.last))/float64(halfLife))) * float64(m.inFlight+1)
+	return max(quick, m.remembered(now)) * float64(m.inFlight+1)
+}
+
+// usual is the time that answers took to begin when the member was last asked, in seconds; 0 is unknown.
+func (m *member) usual() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ewma
+}
+
+// forgotten tells whether a member that was slow is to be tried again, which is done one request at a time: nothing is known of it any more that
+// makes it slower than one which usually takes some time.
+func (m *member) forgotten(now time.Time, usual float64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.inFlight == 0 && m.remembered(now) <= usual
 }
 
 // begin notes that the member was asked.
@@ -65,24 +86,43 @@ const decay = 0.2
 func (m *member) answered(after time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := after.Seconds()
-	if m.count == 0 {
-		m.ewma = s
-	} else {
-		m.ewma += decay * (s - m.ewma)
-	}
-	m.last = time.Now()
+	s, now := after.Seconds(), time.Now()
+	m.observe(s, now)
+	m.losses = 0
 	m.recent[m.count%len(m.recent)] = s
 	m.count++
 }
 
-// outrun notes that no answer had begun when another member's did.
-func (m *member) outrun(after time.Duration) {
+// observe takes a time into the mean.
+func (m *member) observe(seconds float64, now time.Time) {
+	if m.ewma == 0 {
+		m.ewma = seconds
+	} else {
+		before := m.remembered(now)
+		m.ewma = before + decay*(seconds-before)
+	}
+	m.last = now
+}
+
+// outrun notes that no answer had begun when another member's did, which usually takes some time. How long it would have taken nobody knows: who
+// loses twice in a row counts as slow, and who was slow stays so.
+func (m *member) outrun(after time.Duration, usual float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.ewma = max(m.ewma, after.Seconds())
-	m.last = time.Now()
+	now := time.Now()
+	switch m.losses++; {
+	case slower(m.ewma, usual):
+		m.last = now
+	case m.losses > 1:
+		m.ewma, m.last = max(after.Seconds(), 3*usual), now
+	default:
+		m.observe(max(m.ewma, after.Seconds()), now)
+	}
 }
+
+// slower tells whether a member that usually takes a time is a slow one beside another one: it is asked only to find out whether it still is,
+// however many requests the other one answers.
+func slower(usual, others float64) bool { return others > 0 && usual > 2*others }
 
 // end notes how a request is over that began at some time. Failures of requests from before the member was left out, or while it was,
 // make it no worse.

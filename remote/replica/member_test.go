@@ -2,6 +2,7 @@ package replica
 
 import (
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -104,5 +105,52 @@ func TestBurstEjectsOnce(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		require.True(t, g.members[0].ejected(time.Now()), "for longer than before")
 		require.True(t, g.members[0].ejected(time.Now()), "to ask changes nothing")
+	})
+}
+
+// A member that was slow gets its share again once it is not, and members that are alike share the load, also where answers are late now and then.
+func TestLoadSpreads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(1, 2))
+		var mu sync.Mutex
+		slow := true
+		often := func(is func() bool) func() time.Duration {
+			return func() time.Duration {
+				mu.Lock()
+				defer mu.Unlock()
+				if is() {
+					return 2 * time.Second
+				}
+				if rng.IntN(20) == 0 {
+					return 400 * time.Millisecond
+				}
+				return time.Duration(80+rng.IntN(40)) * time.Millisecond
+			}
+		}
+		a := &fake{name: "a", delay: often(func() bool { return false })}
+		b := &fake{name: "b", delay: often(func() bool { return slow })}
+		g := newGroup(Options{}, a, b)
+		share := func() float64 { // of b
+			a.asked.Store(0)
+			b.asked.Store(0)
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					for range 500 {
+						_, err := ask(t.Context(), t, g)
+						require.NoError(t, err)
+					}
+				})
+			}
+			all.Wait()
+			return float64(b.asked.Load()) / float64(a.asked.Load()+b.asked.Load())
+		}
+		require.Less(t, share(), .15, "of hedges")
+		mu.Lock()
+		slow = false
+		mu.Unlock()
+		share() // until it is known
+		got := share()
+		require.InDelta(t, .5, got, .2)
 	})
 }

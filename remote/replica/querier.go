@@ -105,7 +105,7 @@ func (q *querier) list(ctx context.Context, ask func(context.Context, storage.Qu
 
 // each asks one member after another until one does not fail. Errors of the query end it, and so does its end.
 func (q *querier) each(ctx context.Context, needs remote.Intervals, ask func(ctx context.Context, own storage.Querier, t turn) error) error {
-	turns := q.group.turns(ctx, needs)
+	turns := q.group.turns(ctx, needs, false)
 	var before *member // that failed
 	for {
 		t := turns.next(true)

@@ -24,11 +24,11 @@ var _ remote.Streamer = (*query)(nil)
 // Stream implements remote.Streamer.
 func (q *query) Stream(ctx context.Context) (remote.ColumnStream, error) {
 	q.group.budget.earn()
-	s := &stream{query: q, turns: q.group.turns(ctx, q.needs), ctx: ctx}
+	s := &stream{query: q, turns: q.group.turns(ctx, q.needs, true), ctx: ctx}
 	if !s.ask(false) {
 		return nil, s.turns.err()
 	}
-	if q.group.opts.Strategy == Race && s.turns.more() {
+	if (q.group.opts.Strategy == Race || s.turns.trial) && s.turns.more() {
 		s.ask(true)
 	}
 	return s, nil

@@ -133,7 +133,7 @@ func (s *stream) win(a *attempt) {
 		if waited >= max(l.member.hangs(), 2*a.took) {
 			o = failed
 		}
-		l.member.outrun(waited)
+		l.member.outrun(waited, a.member.usual())
 		s.drop(l, o)
 		s.turns.again(l.member)
 	}

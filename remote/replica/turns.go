@@ -25,6 +25,7 @@ type turns struct {
 	partial bool
 	last    *member // of whole, that was asked last
 	allowed bool    // one of whole was asked for a partial response
+	trial   bool    // the second member is one that was slow, and is to be asked at once with the first
 	errs    []error // of those that failed
 }
 
@@ -51,8 +52,9 @@ type lacking struct {
 	missing remote.Intervals
 }
 
-// turns orders the members: of two random ones that were not left out the better one leads, and those left out come last.
-func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
+// turns orders the members: of two random ones that were not left out the better one leads, and those left out come last. together says that
+// two may be asked at once.
+func (g *Group) turns(ctx context.Context, needs remote.Intervals, together bool) *turns {
 	t := &turns{group: g, partial: remote.RequestFrom(ctx).PartialResponse}
 	now := time.Now()
 	lacks := g.lacks()
@@ -69,13 +71,35 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
 		}
 	}
 	shuffle(t.whole)
-	if len(t.whole) > 1 && t.whole[1].score(now) < t.whole[0].score(now) {
-		t.whole[0], t.whole[1] = t.whole[1], t.whole[0]
+	if len(t.whole) > 1 {
+		t.whole[0], t.whole[1] = t.lead(t.whole[0], t.whole[1], now, together)
 	}
 	shuffle(out)
 	t.whole = append(t.whole, out...)
 	slices.SortStableFunc(t.lacking, func(a, b lacking) int { return cmp.Compare(length(a.missing), length(b.missing)) })
 	return t
+}
+
+// lead orders two members, the better one first. One that was slow is tried again when that is forgotten: beside the other one, as an extra
+// request, so that nobody waits for it, or else in its place.
+func (t *turns) lead(a, b *member, now time.Time, together bool) (first, second *member) {
+	if slower(a.usual(), b.usual()) {
+		a, b = b, a
+	}
+	switch {
+	case slower(b.usual(), a.usual()):
+		if !b.forgotten(now, a.usual()) {
+			return a, b
+		}
+		if together {
+			t.trial = t.group.budget.spend()
+			return a, b
+		}
+		return b, a
+	case b.score(now) < a.score(now):
+		return b, a
+	}
+	return a, b
 }
 
 // more tells whether a member with all the data is still to be asked that was not left out.
