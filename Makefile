@@ -71,7 +71,7 @@ fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR2$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./logicalplan -run '^$$' -fuzz '^FuzzDecodeFragment$$' -fuzztime $(FUZZTIME)
-	for target in FuzzColumns FuzzTrailer FuzzThanosSeries FuzzChunk; do $(GO) test ./remote/proto/wire -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; done
+	for target in FuzzColumns FuzzTrailer FuzzThanosSeries FuzzChunk FuzzSelection; do $(GO) test ./remote/proto/wire -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; done
 	$(GO) test ./remote/client -run '^$$' -fuzz '^FuzzInfo$$' -fuzztime $(FUZZTIME)
 
 differential: ## compare QUERIES generated queries with Prometheus, from SEED on

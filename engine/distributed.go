@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -149,26 +148,7 @@ func (q *query) failed(r *logicalplan.Remote, err error) (warning, failure error
 
 // missing is the warning for an engine that failed to evaluate a part.
 func missing(r *logicalplan.Remote, err error) error {
-	return missingFrom(r.Engine, r.Times.Start+int64(r.Steps.From)*r.Times.Interval, r.Times.Start+int64(r.Steps.To-1)*r.Times.Interval, err)
-}
-
-// missingFrom is the warning for an engine whose data of the times from..to is missing.
-func missingFrom(e remote.RemoteEngine, from, to int64, err error) error {
-	var sets []string
-	more := 0
-	for _, c := range e.Coverage() {
-		if len(sets) == 5 {
-			more++
-			continue
-		}
-		sets = append(sets, c.Labels.String())
-	}
-	if more > 0 {
-		sets = append(sets, fmt.Sprintf("and %d more", more))
-	}
-	at := func(t int64) string { return time.UnixMilli(t).UTC().Format(time.RFC3339) }
-	return fmt.Errorf("%w: remote engine %s failed, so that results from %s to %s of series with the external labels %s may be missing: %s",
-		annotations.PromQLWarning, e.Name(), at(from), at(to), strings.Join(sets, ", "), err)
+	return remote.Missing(r.Engine, r.Times.Start+int64(r.Steps.From)*r.Times.Interval, r.Times.Start+int64(r.Steps.To-1)*r.Times.Interval, err)
 }
 
 // checkPart refuses a part of an aggregation that is of no use.

@@ -197,7 +197,7 @@ func (s *engineSeries) Warnings() annotations.Annotations {
 	warnings := s.SeriesSet.Warnings()
 	if err := s.SeriesSet.Err(); err != nil && s.lenient(err) {
 		warnings = maps.Clone(warnings)
-		warnings.Add(missingFrom(s.engine, s.mint, s.maxt, err))
+		warnings.Add(remote.Missing(s.engine, s.mint, s.maxt, err))
 	}
 	return warnings
 }

@@ -196,6 +196,7 @@ func TestLostNode(t *testing.T) {
 			require.Equal(t, 200, status, body)
 			require.Contains(t, body, `"warnings":[`)
 			require.Contains(t, body, leaf.nodes)
+			require.Regexp(t, `results from 20\S+Z to 20\S+Z of series with the external labels {cluster=\\"ap\\"} may be missing`, body)
 		})
 	}
 }

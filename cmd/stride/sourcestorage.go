@@ -22,7 +22,7 @@ func (s sourceStorage) Querier(mint, maxt int64) (storage.Querier, error) {
 	var all []storage.Querier
 	for _, e := range s.of() {
 		q, err := openSamples(e, mint, maxt)
-		all = append(all, &source{q, e.Name(), err})
+		all = append(all, &source{q, origin{e, mint, maxt}, err})
 	}
 	return sorted{storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge)}, nil
 }
@@ -32,7 +32,7 @@ func (s sourceStorage) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, err
 	var all []storage.ChunkQuerier
 	for _, e := range s.of() {
 		q, err := openChunks(e, mint, maxt)
-		all = append(all, &chunkSource{q, e.Name(), err})
+		all = append(all, &chunkSource{q, origin{e, mint, maxt}, err})
 	}
 	return sortedChunks{storage.NewMergeChunkQuerier(all, nil, storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge))}, nil
 }
@@ -75,7 +75,7 @@ func (e encoding) Select(ctx context.Context, sorted bool, hints *storage.Select
 // source is the samples of one engine. The error of opening it is that of reading from it.
 type source struct {
 	storage.Querier
-	name   string
+	origin
 	failed error
 }
 
@@ -85,7 +85,7 @@ func (s *source) Select(ctx context.Context, sorted bool, hints *storage.SelectH
 	if s.failed == nil {
 		set = s.Querier.Select(ctx, sorted, hints, matchers...)
 	}
-	return &sourceSet[storage.Series]{set, s.name, allowsPartial(ctx)}
+	return &sourceSet[storage.Series]{set, s.origin, ctx}
 }
 
 // LabelNames implements storage.LabelQuerier.
@@ -109,16 +109,16 @@ func (s *source) labels(ctx context.Context, ask func() ([]string, annotations.A
 	if err == nil {
 		return found, warnings, nil
 	}
-	if err = remote.EngineError(s.name, err); allowsPartial(ctx) {
-		return nil, warnings.Add(err), nil
+	if s.lenient(ctx, err) {
+		return nil, warnings.Add(s.missing(err)), nil
 	}
-	return nil, warnings, err
+	return nil, warnings, s.error(err)
 }
 
 // chunkSource is source with chunks.
 type chunkSource struct {
 	storage.ChunkQuerier
-	name   string
+	origin
 	failed error
 }
 
@@ -128,22 +128,38 @@ func (s *chunkSource) Select(ctx context.Context, sorted bool, hints *storage.Se
 	if s.failed == nil {
 		set = s.ChunkQuerier.Select(ctx, sorted, hints, matchers...)
 	}
-	return &sourceSet[storage.ChunkSeries]{set, s.name, allowsPartial(ctx)}
+	return &sourceSet[storage.ChunkSeries]{set, s.origin, ctx}
 }
 
-func allowsPartial(ctx context.Context) bool { return remote.RequestFrom(ctx).PartialResponse }
+// origin is where samples are from: an engine, asked for some times.
+type origin struct {
+	engine     remote.RemoteEngine
+	mint, maxt int64
+}
 
-// isQuerys tells errors that are not the source's: limits of this node.
-func isQuerys(err error) bool {
-	var q *remote.QueryError
-	return errors.As(err, &q)
+// lenient tells whether an error is to be a warning. The end of the query is none of the engine's, and neither are limits of this node.
+func (o origin) lenient(ctx context.Context, err error) bool {
+	var own *remote.QueryError
+	return remote.RequestFrom(ctx).PartialResponse && ctx.Err() == nil && !errors.As(err, &own)
+}
+
+// missing is the warning that an error becomes.
+func (o origin) missing(err error) error { return remote.Missing(o.engine, o.mint, o.maxt, err) }
+
+// error names the engine, if it is its error.
+func (o origin) error(err error) error {
+	var own *remote.QueryError
+	if errors.As(err, &own) {
+		return err
+	}
+	return remote.EngineError(o.engine.Name(), err)
 }
 
 // sourceSet is an answer of an engine, which its errors name.
 type sourceSet[T any] struct {
 	seriesSet[T]
-	name    string
-	partial bool
+	origin
+	ctx context.Context
 }
 
 // seriesSet is storage.SeriesSet or storage.ChunkSeriesSet.
@@ -156,20 +172,18 @@ type seriesSet[T any] interface {
 
 // Err implements storage.SeriesSet.
 func (s *sourceSet[T]) Err() error {
-	switch err := s.seriesSet.Err(); {
-	case err != nil && isQuerys(err):
-		return err
-	case err != nil && !s.partial:
-		return remote.EngineError(s.name, err)
+	err := s.seriesSet.Err()
+	if err == nil || s.lenient(s.ctx, err) {
+		return nil
 	}
-	return nil
+	return s.error(err)
 }
 
 // Warnings implements storage.SeriesSet.
 func (s *sourceSet[T]) Warnings() annotations.Annotations {
 	all := annotations.New().Merge(s.seriesSet.Warnings())
-	if err := s.seriesSet.Err(); err != nil && s.partial && !isQuerys(err) {
-		all.Add(remote.EngineError(s.name, err))
+	if err := s.seriesSet.Err(); err != nil && s.lenient(s.ctx, err) {
+		all.Add(s.missing(err))
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -92,7 +93,7 @@ func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.L
 		Start: q.mint, End: q.maxt, Matchers: wire.EncodeThanosMatchers(matchers), WithoutReplicaLabels: q.strips(), Limit: limit(hints),
 	})
 	if err != nil {
-		return nil, nil, q.client.error(err)
+		return nil, nil, cmp.Or(ctx.Err(), q.client.error(err))
 	}
 	return texts(res.Values), q.client.warnings(res.Warnings), nil
 }
@@ -105,7 +106,7 @@ func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, mat
 		Start: q.mint, End: q.maxt, Matchers: wire.EncodeThanosMatchers(matchers), WithoutReplicaLabels: q.strips(), Limit: limit(hints),
 	})
 	if err != nil {
-		return nil, nil, q.client.error(err)
+		return nil, nil, cmp.Or(ctx.Err(), q.client.error(err))
 	}
 	// Nodes of before v0.36 do not leave out the labels that they are told to.
 	names := slices.DeleteFunc(texts(res.Names), func(name string) bool { return slices.Contains(q.strips(), name) })

@@ -42,13 +42,25 @@ type goldenMessage struct {
 	Same bool `json:",omitempty"`
 }
 
-func readGolden(t *testing.T, path string) (f goldenFile) {
+func readGolden(t testing.TB, path string) (f goldenFile) {
 	t.Helper()
 	content, err := os.ReadFile(goldenDir + path)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(content, &f))
 	require.NotEmpty(t, f.Messages)
 	return f
+}
+
+// goldenBytes is what a version has written under a name.
+func goldenBytes(t testing.TB, version, name string) []byte {
+	t.Helper()
+	for _, m := range readGolden(t, version+"/messages.json").Messages {
+		if m.Name == name {
+			return m.Bytes
+		}
+	}
+	require.Fail(t, "no message", name)
+	return nil
 }
 
 // types are ours for Thanos' types.

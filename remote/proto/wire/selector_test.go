@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/stride-promql/stride/remote/proto/stridepb"
+	"github.com/stride-promql/stride/remote/proto/thanospb"
 )
 
 func TestSelector(t *testing.T) {
@@ -36,4 +37,42 @@ func TestSelector(t *testing.T) {
 		_, err := DecodeMatchers([]*stridepb.Matcher{m})
 		require.Error(t, err)
 	}
+}
+
+func written(ms []*labels.Matcher) (out []string) {
+	for _, m := range ms {
+		out = append(out, m.String())
+	}
+	return out
+}
+
+// FuzzSelection decodes any bytes as what is selected, on either wire. What is understood is the same after it was sent again.
+func FuzzSelection(f *testing.F) {
+	matchers := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "a", "\xff"), labels.MustNewMatcher(labels.MatchNotRegexp, "d", "y|z")}
+	own, err := proto.Marshal(&stridepb.SelectRequest{Matchers: EncodeMatchers(matchers), Hints: EncodeHints(&storage.SelectHints{Limit: -1, Grouping: []string{""}})})
+	require.NoError(f, err)
+	thanos, err := proto.Marshal(&thanospb.SeriesRequest{Matchers: EncodeThanosMatchers(matchers)})
+	require.NoError(f, err)
+	f.Add(own)
+	f.Add(thanos)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		var own stridepb.SelectRequest
+		if proto.Unmarshal(in, &own) == nil {
+			hints := DecodeHints(own.Hints)
+			require.Equal(t, hints, DecodeHints(EncodeHints(hints)))
+			if ms, err := DecodeMatchers(own.Matchers); err == nil {
+				again, err := DecodeMatchers(EncodeMatchers(ms))
+				require.NoError(t, err)
+				require.Equal(t, written(ms), written(again))
+			}
+		}
+		var thanos thanospb.SeriesRequest
+		if proto.Unmarshal(in, &thanos) == nil {
+			if ms, err := DecodeThanosMatchers(thanos.Matchers); err == nil {
+				again, err := DecodeThanosMatchers(EncodeThanosMatchers(ms))
+				require.NoError(t, err)
+				require.Equal(t, written(ms), written(again))
+			}
+		}
+	})
 }

@@ -207,6 +207,11 @@ func FuzzThanosSeries(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(b)
 	}
+	for _, name := range []string{"histograms of an instant query", "custom buckets of an instant query", "integer histograms of a range query", "exemplars of a range query"} {
+		var res thanospb.QueryResponse
+		require.NoError(f, proto.Unmarshal(goldenBytes(f, "v0.42.4", name), &res))
+		f.Add(res.GetTimeseries())
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		b := labels.NewScratchBuilder(0)
 		c, err := DecodeThanosSeries([][]byte{in}, Steps{Start: 0, Interval: 10, N: 3}, &b)
