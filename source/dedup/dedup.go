@@ -21,8 +21,8 @@ const (
 	Penalty Algorithm = "penalty"
 	// Chain has the samples of all replicas, one where times are equal: for replicas that were written to by one sender.
 	Chain Algorithm = "chain"
-	// Interval is Penalty with the penalty worked out from how often the replicas were scraped: a missed scrape is filled from
-	// another replica at once, and there is no time at which Penalty goes over to another replica for good because of an offset.
+	// Interval stays with one replica, too, and knows how often the replicas were scraped: a missed scrape is filled from another one at once
+	// (interval.go).
 	Interval Algorithm = "interval"
 )
 
@@ -153,7 +153,12 @@ func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
 	}
 	out := newSide(its[0], s.counter)
 	for _, it := range its[1:] {
-		out = newSide(newPenalty(out, newSide(it, s.counter), s.algorithm == Interval), s.counter)
+		next := newSide(it, s.counter)
+		if s.algorithm == Interval {
+			out = newSide(newInterval(out, next), s.counter)
+		} else {
+			out = newSide(newPenalty(out, next), s.counter)
+		}
 	}
 	return out
 }

@@ -140,20 +140,37 @@ func TestChain(t *testing.T) {
 	require.Equal(t, "0:0 15000:10 30000:20 45000:30", merged(t, Chain, "", scraped(0, 15000, 4, times10, 2), scraped(0, 15000, 4, times10)))
 }
 
-// One missed scrape is filled, whatever the offset of the replicas.
+// One missed scrape is filled, and nothing else is added, whatever the offset of the replicas.
 func TestInterval(t *testing.T) {
 	for _, interval := range []int64{1000, 15000, 60000} {
-		for _, offset := range []int64{0, interval / 5, interval / 3, interval * 3 / 5} {
+		for tenths := range int64(10) {
+			offset := interval * tenths / 10
 			got := strings.Fields(merged(t, Interval, "", scraped(0, interval, 20, times10, 8, 14), scraped(offset, interval, 20, times10, 3, 11)))
-			require.GreaterOrEqual(t, len(got), 19, "%d %d: %s", interval, offset, got)
+			require.True(t, 19 <= len(got) && len(got) <= 22, "%d %d: %s", interval, offset, got)
 			last := int64(-1)
 			for _, s := range got {
 				var at int64
 				fmt.Sscan(strings.Split(s, ":")[0], &at)
 				require.True(t, last < 0 || at-last <= interval*17/10, "%d %d: a gap at %d in %v", interval, offset, at, got)
+				require.True(t, last < 0 || at-last >= interval/2, "%d %d: one too many at %d in %v", interval, offset, at, got)
 				last = at
 			}
 		}
+	}
+	b := scraped(7000, 15000, 9, func(i int) float64 { return float64(10*i + 5) })
+	for name, c := range map[string]struct {
+		a, b []chunks.Sample
+		want string
+	}{
+		"nothing is missed":           {scraped(0, 15000, 5, times10), b[:5], "0:0 15000:10 30000:20 45000:30 60000:40"},
+		"one is missed":               {scraped(0, 15000, 7, times10, 2), b, "0:0 15000:10 37000:25 52000:35 67000:45 82000:55 97000:65 112000:75 127000:85"},
+		"with equal times":            {scraped(0, 15000, 5, times10, 2), scraped(0, 15000, 5, func(i int) float64 { return float64(10*i + 5) }), "0:0 15000:10 30000:25 45000:35 60000:45"},
+		"one replica ends":            {scraped(0, 15000, 3, times10), b[:5], "0:0 15000:10 30000:20 52000:35 67000:45"},
+		"both miss one":               {scraped(0, 15000, 5, times10, 2), scraped(7000, 15000, 4, times10, 1, 2), "0:0 15000:10 45000:30 60000:40"},
+		"one is scraped less often":   {scraped(0, 60000, 3, times10), scraped(5000, 15000, 7, times10), "0:0 60000:10 80000:50 95000:60 120000:20"},
+		"a scrape too many is no new": {append(scraped(0, 15000, 4, times10), append([]chunks.Sample{sample{t: 45001, f: 31}}, scraped(60000, 15000, 3, times10)...)...), b[:6], "0:0 15000:10 30000:20 45000:30 45001:31 60000:0 75000:10 90000:20"},
+	} {
+		require.Equal(t, c.want, merged(t, Interval, "", c.a, c.b), name)
 	}
 }
 
