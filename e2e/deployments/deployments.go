@@ -28,6 +28,28 @@ type Region struct {
 	Dir    string
 	Blocks []string
 	Data   storage.Queryable
+	twin   []string // blocks of the second replica of a pair, if they are others
+}
+
+// Twins lets the second replicas of pairs scrape the same series seven seconds after the first ones, with the flags that Regions was given.
+func Twins(t testing.TB, e *containers.Environment, all []Region, profile string, flags ...string) {
+	t.Helper()
+	for i := range all {
+		all[i].twin = generate(t, e.Dir("twin-"+all[i].Name), i, End.Add(7*time.Second), profile, flags)
+	}
+}
+
+// second are the blocks of the second replica of a pair.
+func (r Region) second() []string {
+	if r.twin != nil {
+		return r.twin
+	}
+	return r.Blocks
+}
+
+func generate(t testing.TB, dir string, seed int, end time.Time, profile string, flags []string) (blocks []string) {
+	t.Helper()
+	return oracle.Generate(t, containers.Program(t, "stride"), dir, append([]string{"--profile", profile, "--end", end.Format(time.RFC3339), "--seed", fmt.Sprint(seed + 1)}, flags...)...)
 }
 
 // Names are those of regions.
@@ -38,8 +60,7 @@ func Regions(t testing.TB, e *containers.Environment, n int, profile string, fla
 	t.Helper()
 	for i, name := range Names[:n] {
 		r := Region{Name: name, Dir: e.Dir("data-" + name)}
-		flags := append([]string{"--profile", profile, "--end", End.Format(time.RFC3339), "--seed", fmt.Sprint(i + 1)}, flags...)
-		r.Blocks = oracle.Generate(t, containers.Program(t, "stride"), r.Dir, flags...)
+		r.Blocks = generate(t, r.Dir, i, End, profile, flags)
 		r.Data = oracle.Open(t, r.Dir, labels.FromStrings("region", name))
 		all = append(all, r)
 	}

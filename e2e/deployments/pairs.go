@@ -17,7 +17,7 @@ func Pairs(t testing.TB, e *containers.Environment, all []Region) (leaves []Leaf
 	for _, r := range all {
 		leaves = append(leaves, Leaf{
 			Name:   r.Name,
-			Stores: []*containers.Node{Replica(t, e, r.Name, "a", r.Blocks...), Replica(t, e, r.Name, "b", r.Blocks...)},
+			Stores: []*containers.Node{Replica(t, e, r.Name, "a", r.Blocks...), Replica(t, e, r.Name, "b", r.second()...)},
 			Flags:  []string{ByReplica},
 		})
 	}

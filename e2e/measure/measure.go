@@ -58,6 +58,8 @@ type Result struct {
 	RootPeak, RootHeap, LeafPeak int64
 	// Received are bytes that the root received per run.
 	Received int64
+	// Differs says in what the answer is another one than that of Stride's distributed execution.
+	Differs string `json:",omitempty"`
 	// Failed says why there are no numbers.
 	Failed string `json:",omitempty"`
 }

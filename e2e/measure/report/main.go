@@ -89,10 +89,10 @@ func group(results []measure.Result) (all []*comparison) {
 	return all
 }
 
-// ratio is what one mode has of what another one has, as text; empty without both.
+// ratio is what one mode has of what another one has, if both have an answer that is right.
 func (c *comparison) ratio(mode, of string, what func(measure.Result) float64) (float64, bool) {
 	a, b := c.modes[mode], c.modes[of]
-	if a.Runs == 0 || b.Runs == 0 || what(b) <= 0 {
+	if a.Runs == 0 || b.Runs == 0 || a.Differs+b.Differs != "" || what(b) <= 0 {
 		return 0, false
 	}
 	return what(a) / what(b), true
@@ -109,7 +109,9 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 		"the rest. Modes take turns, run by run; each root answers nothing but the query measured. Answers are compared before anything is timed.\n\n", r.Command, r.Started.Format("2006-01-02"), r.Machine)
 	fmt.Fprintf(w, "- *%s*: a Stride root gives parts of queries to Stride leaves. *%s*: the same root fetches all samples from the same leaves.\n", measure.Distributed, measure.Local)
 	fmt.Fprintf(w, "- *%s*, *%s*: a Thanos root over Thanos leaves on the same stores.\n", measure.ThanosDistributed, measure.ThanosLocal)
-	fmt.Fprintf(w, "- Times are medians of 20 runs (of 5 with a million series, where the most is given beside it). Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n\n")
+	fmt.Fprintf(w, "- Times are medians of 20 runs (of 5 with a million series, where the most is given beside it). Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
+	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked and in no ratio. Thanos gives each leaf all of the query where Prometheus and a store gateway overlap, and takes copies "+
+		"of series apart by how their chunks happen to be cut, so that *pairs apart*, whose replicas scrape at different times, differ too. In *pairs* replicas are equal to the byte, which spares Thanos decoding the second one.\n\n")
 	rows := [][]string{{"", "latency", "CPU of root and leaves", "root memory", "bytes to the root"}}
 	for _, against := range []struct{ name, mode string }{
 		{"Stride distributed, of Stride local", measure.Local}, {"Stride distributed, of Thanos distributed", measure.ThanosDistributed}, {"Stride distributed, of Thanos local", measure.ThanosLocal},
@@ -135,6 +137,7 @@ func tables(w *bytes.Buffer, all []*comparison) {
 			j++
 		}
 		fmt.Fprintf(w, "### %s\n\n", all[i].deployment())
+		var differs []string
 		rows := [][]string{{"query", "mode", "p50", "most", "CPU root", "CPU leaves", "root memory", "root heap", "leaf resident", "to the root"}}
 		for _, c := range all[i:j] {
 			for _, mode := range measure.Modes {
@@ -144,11 +147,21 @@ func tables(w *bytes.Buffer, all []*comparison) {
 				case r.Failed != "":
 					rows = append(rows, []string{c.query, mode, "failed: " + strings.ReplaceAll(r.Failed, "|", "\\|"), "", "", "", "", "", "", ""})
 				default:
+					if r.Differs != "" {
+						mode += " (*)"
+						differs = append(differs, fmt.Sprintf("- (*) %s, %s: %s", c.query, r.Mode, r.Differs))
+					}
 					rows = append(rows, []string{c.query, mode, ms(r.P50), ms(r.Max), ms(r.RootCPU), ms(r.LeafCPU), mib(r.RootPeak), mib(r.RootHeap), mib(r.LeafPeak), kib(r.Received)})
 				}
 			}
 		}
 		table(w, rows)
+		for _, d := range differs {
+			fmt.Fprintln(w, d)
+		}
+		if len(differs) > 0 {
+			fmt.Fprintln(w)
+		}
 		i = j
 	}
 }
