@@ -15,10 +15,13 @@ ARGS     =
 help: ## list the targets
 	@echo 'Stride: a columnar PromQL engine'
 	@echo
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 build: ## build bin/stride
 	$(GO) build -o bin/stride ./cmd/stride
+
+image: ## build the container image of the command, from scratch
+	@GO='$(GO)' sh tools/image.sh
 
 run: build ## build the command, make sample data (kept in .cache/demo) and run queries on it
 	bin/stride demo --cache $(CACHE)/demo $(ARGS)
@@ -33,10 +36,12 @@ golden: ## make wire bytes with Thanos' own types again, and check Stride's by t
 	@GO='$(GO)' sh tools/golden.sh
 
 # make -k test goes on behind a stage that fails.
-test: stage-vet stage-lint stage-api stage-unit stage-suite ## run every check and test: vet, lint, unit, suite
+test: stage-vet stage-vet-arm64 stage-lint stage-api stage-unit stage-suite ## run every check and test: vet, lint, unit, suite
 
 stage-vet:
 	@$(STAGE) vet $(GO) vet ./...
+stage-vet-arm64:
+	@$(STAGE) vet-arm64 $(MAKE) -s vet-arm64
 stage-lint:
 	@$(STAGE) lint $(MAKE) -s staticcheck
 stage-api:
@@ -49,6 +54,9 @@ stage-suite:
 lint: ## run vet and staticcheck, and show what a change breaks for users of the packages
 	$(GO) vet ./...
 	@$(MAKE) -s staticcheck api
+
+vet-arm64: ## compile and vet everything for the other processor that is released
+	GOARCH=arm64 $(GO) vet ./...
 
 staticcheck: ## run staticcheck alone
 	$(TOOL) staticcheck ./...
@@ -125,4 +133,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build run demo proto golden test stage-vet stage-lint stage-api stage-unit stage-suite lint staticcheck api unit suite race fuzz differential distributed peers interop e2e bench bench-full bench-smoke bench-test bench-crowd bench-micro bench-e2e clean
+.PHONY: help build image run demo proto golden test stage-vet stage-vet-arm64 stage-lint stage-api stage-unit stage-suite lint vet-arm64 staticcheck api unit suite race fuzz differential distributed peers interop e2e bench bench-full bench-smoke bench-test bench-crowd bench-micro bench-e2e clean
