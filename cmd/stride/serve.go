@@ -16,7 +16,10 @@ import (
 	"github.com/grafana/regexp"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/promslog"
+	"github.com/prometheus/common/version"
 	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/stride-promql/stride/cmd/stride/tracing"
 )
 
 // serveCommand is a node: a process that answers queries by HTTP. Flags are named as those of Prometheus or Thanos where these
@@ -45,6 +48,8 @@ type serveCommand struct {
 	readTimeout model.Duration
 	corsOrigin  string
 	grace       model.Duration
+
+	tracing tracingFlags
 
 	logLevel, logFormat string
 	slowQuery           model.Duration
@@ -81,6 +86,7 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 	cmd.Flag("query.partial-response", "Answer with a warning where a source of data fails, unless a request says otherwise.").
 		Default("true").BoolVar(&s.partialResponse)
 	cmd.Flag("query.log-queries-longer-than", "Log queries that take longer than this; 0s: none.").Default("10s").SetValue(&s.slowQuery)
+	s.tracing.register(cmd)
 	cmd.Flag("log.level", "Least level of what is logged: "+strings.Join(promslog.LevelFlagOptions, ", ")+".").
 		Default("info").EnumVar(&s.logLevel, promslog.LevelFlagOptions...)
 	cmd.Flag("log.format", "Format of the log: "+strings.Join(promslog.FormatFlagOptions, ", ")+".").
@@ -89,15 +95,31 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 }
 
 func (s *serveCommand) run(ctx context.Context, c *console) error {
+	traces, err := s.tracing.config()
+	if err != nil {
+		return err
+	}
 	n, err := s.newNode(c.stderr)
 	if err != nil {
 		return err
 	}
+	stopTracing, err := tracing.Start(ctx, traces, version.Version, n.logger)
+	if err != nil {
+		return withCode(exitServer, err)
+	}
+	defer func() {
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSpans)
+		defer cancel()
+		stopTracing(last)
+	}()
 	if err := n.listen(ctx, s.listen, s.listenGRPC); err != nil {
 		return err
 	}
 	return n.serve(ctx, time.Duration(s.refresh), time.Duration(s.grace))
 }
+
+// lastSpans is how long the spans that are left when a node ends may take to be sent.
+const lastSpans = 5 * time.Second
 
 // groupID is the id of the data directory; "": nobody else has its data. A directory that a server writes to is seen
 // by each node as it was some time ago.
@@ -162,6 +184,9 @@ func (s *serveCommand) flagValues() map[string]string {
 	values := map[string]string{}
 	for _, f := range s.cmd.Model().Flags {
 		values[f.Name] = f.Value.String()
+		if f.Name == tracingText && values[f.Name] != "" {
+			values[f.Name] = "<secret>"
+		}
 	}
 	return values
 }

@@ -54,13 +54,15 @@ var mayImport = map[string][]string{
 	"physicalplan": {"internal/bitmap", "logicalplan", "operators/...", "remote"},
 
 	"engine": {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
-	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "engine", "internal/gendata", "internal/tsdbdir", "operators",
+	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "cmd/stride/tracing", "engine", "internal/gendata", "internal/tsdbdir", "operators",
 		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/selection"},
 
-	"cmd/stride/api":       {"engine"},
-	"cmd/stride/client":    {},
-	"cmd/stride/extlabels": {},
-	"cmd/stride/livedata":  {"internal/tsdbdir"},
+	"cmd/stride/api":                 {"engine"},
+	"cmd/stride/client":              {},
+	"cmd/stride/extlabels":           {},
+	"cmd/stride/livedata":            {"internal/tsdbdir"},
+	"cmd/stride/tracing":             {},
+	"cmd/stride/tracing/tracingtest": {},
 }
 
 // allowed tells whether product code of pkg may import the package imported, both without the module's path.

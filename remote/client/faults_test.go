@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -191,7 +192,7 @@ func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		pause := 9 * time.Second
-		s := &call[int]{client: &Client{opts: Options{Name: "leaf"}}, ctx: ctx, cancel: cancel, patience: 10 * time.Second, recv: func() (*int, error) {
+		s := &call[int]{client: &Client{opts: Options{Name: "leaf"}}, ctx: ctx, cancel: cancel, span: trace.SpanFromContext(ctx), patience: 10 * time.Second, recv: func() (*int, error) {
 			select {
 			case <-time.After(pause):
 				return new(int), nil

@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	otelcodes "go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -19,6 +23,7 @@ type call[T any] struct {
 	client   *Client
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
+	span     trace.Span
 	patience time.Duration // 0 is endless
 	recv     func() (*T, error)
 }
@@ -29,9 +34,13 @@ func start[T any](ctx context.Context, c *Client, patience time.Duration, open f
 		r.ID = rand.Text()
 		ctx = remote.WithRequest(ctx, r)
 	}
+	ctx, span := otel.Tracer("").Start(ctx, "remoteCall", trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attribute.String("node", c.opts.Name)))
 	ctx, cancel := context.WithCancelCause(wire.Outgoing(ctx))
+	if span.IsRecording() {
+		context.AfterFunc(ctx, func() { span.End() }) // also where whoever asks wants no more and does not say so
+	}
 	recv, err := open(ctx)
-	s := &call[T]{client: c, ctx: ctx, cancel: cancel, patience: patience, recv: recv}
+	s := &call[T]{client: c, ctx: ctx, cancel: cancel, span: span, patience: patience, recv: recv}
 	if err != nil {
 		defer s.close()
 		return nil, s.error(err)
@@ -61,7 +70,9 @@ func (s *call[T]) next(ctx context.Context) (*T, error) {
 // error ends the call, and is what an error of next, or of what came, is to whoever asked. If that one's own context has ended, no
 // node is to blame.
 func (s *call[T]) error(err error) error {
-	defer s.cancel(err)
+	s.span.RecordError(err)
+	s.span.SetStatus(otelcodes.Error, err.Error())
+	defer s.end(err)
 	if ended := s.ctx.Err(); ended != nil {
 		var silent errSilent
 		switch cause := context.Cause(s.ctx); {
@@ -79,4 +90,9 @@ func (s *call[T]) error(err error) error {
 }
 
 // close ends the call.
-func (s *call[T]) close() { s.cancel(context.Canceled) }
+func (s *call[T]) close() { s.end(context.Canceled) }
+
+func (s *call[T]) end(cause error) {
+	s.cancel(cause)
+	s.span.End()
+}

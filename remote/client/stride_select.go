@@ -46,7 +46,10 @@ func (q *querier) openStride(ctx context.Context, sorted bool, hints *storage.Se
 // series implements seriesSource.
 func (s *strideSeries) series() (*series, error) {
 	out, err := s.read()
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		s.close()
+	case err != nil:
 		err = s.error(err)
 	}
 	return out, err

@@ -70,7 +70,10 @@ func (s *thanosSeries) series() (*series, error) {
 	} else {
 		out, err = s.strip()
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case errors.Is(err, io.EOF):
+		s.close()
+	case err != nil:
 		err = s.error(err)
 	}
 	return out, err

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel"
+	otelcodes "go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/proto/wire"
 )
 
@@ -54,9 +56,24 @@ func (s *Server) call(ctx context.Context, method string, handler func(context.C
 			s.opts.NodeID, strings.Join(append(r.Path, s.opts.NodeID), " -> ")))
 	}
 	r.Path = append(slices.Clone(r.Path), s.opts.NodeID)
-	ctx, span := otel.Tracer("").Start(remote.WithRequest(ctx, r), method, trace.WithSpanKind(trace.SpanKindServer))
+	ctx = remote.WithRequest(ctx, r)
+	if method == thanospb.Info_Info_FullMethodName || strings.HasPrefix(method, "/grpc.") {
+		return handler(ctx) // asked time and again, and part of no query
+	}
+	ctx, span := otel.Tracer("").Start(ctx, method, trace.WithSpanKind(trace.SpanKindServer))
 	defer span.End()
-	return handler(ctx)
+	err = handler(ctx)
+	failed(ctx, err)
+	return err
+}
+
+// failed notes an error, if there is one, in the trace.
+func failed(ctx context.Context, err error) {
+	if err != nil {
+		span := trace.SpanFromContext(ctx)
+		span.RecordError(err)
+		span.SetStatus(otelcodes.Error, err.Error())
+	}
 }
 
 // recover makes an error of a panic, with its stack in the log.

@@ -36,6 +36,7 @@ func answer[T any](ctx context.Context, s *Server, send func(T) error, f frames[
 		if isStatus(err) {
 			return err
 		}
+		failed(ctx, err)
 		return emit(f.fail(wire.EncodeError(err)))
 	})
 }

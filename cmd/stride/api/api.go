@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/prometheus/util/annotations"
 	"github.com/prometheus/prometheus/util/httputil"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Options are what the handlers work with. Only Backend is needed; what is left out is answered as if there were none of it.
@@ -131,7 +133,7 @@ func (a *API) Register(mux *http.ServeMux) {
 		{"status/config", "status_config", a.config, false},
 		{"status/active_queries", "status_active_queries", a.activeQueries, false},
 	} {
-		h := a.metrics.instrument(route.name, a.wrap(route.handle))
+		h := a.metrics.instrument(route.name, a.wrap(route.name, route.handle))
 		methods := "GET, HEAD, OPTIONS"
 		routes.Handle("GET /api/v1/"+route.path, h)
 		if route.post {
@@ -143,7 +145,7 @@ func (a *API) Register(mux *http.ServeMux) {
 			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		})
 	}
-	options := a.wrap(func(*http.Request) answer { return answer{} })
+	options := a.wrap("options", func(*http.Request) answer { return answer{} })
 	mux.HandleFunc("/api/v1/", func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions { // of any path, known or not
 			options.ServeHTTP(w, r)
@@ -153,11 +155,13 @@ func (a *API) Register(mux *http.ServeMux) {
 	})
 }
 
-// wrap is what all handlers have around them.
-func (a *API) wrap(h handler) http.Handler {
+// wrap is what all handlers have around them. A request is a span of the name.
+func (a *API) wrap(name string, h handler) http.Handler {
 	serve := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		httputil.SetCORS(w, a.opts.CORSOrigin, r)
 		ctx := otel.GetTextMapPropagator().Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		ctx, span := otel.Tracer("").Start(ctx, name, trace.WithSpanKind(trace.SpanKindServer))
+		defer span.End()
 		r = r.WithContext(httputil.ContextWithPath(ctx, r.URL.Path))
 		res := h(r)
 		if res.free != nil {
@@ -165,6 +169,8 @@ func (a *API) wrap(h handler) http.Handler {
 		}
 		switch {
 		case res.err != nil:
+			span.RecordError(res.err.err)
+			span.SetStatus(codes.Error, res.err.err.Error())
 			a.respondError(w, r, res.err)
 		case res.data != nil:
 			a.respond(w, r, res)
