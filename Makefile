@@ -1,4 +1,4 @@
-# Everything here needs Go, make, git and a POSIX shell, nothing else. `make` alone lists the targets.
+# Everything here needs Go, make, git and a POSIX shell; e2e and bench-e2e need Docker besides. `make` alone lists the targets.
 
 .POSIX:
 
