@@ -27,6 +27,7 @@ type compareCommand struct {
 	queries   string
 	tolerance toleranceFlag
 	most      int
+	quiet     bool // no annotations
 }
 
 func registerCompare(app *kingpin.Application) (string, command) {
@@ -43,6 +44,8 @@ func registerCompare(app *kingpin.Application) (string, command) {
 	cmd.Flag("tolerance", "How far values may be apart, relative to the larger one. Default: 1e-12, and 0 for instant queries without sums and averages over time.").
 		PlaceHolder("NUMBER").SetValue(&x.tolerance)
 	cmd.Flag("max-differences", "Most differences to print for a query; 0: all.").Default("5").IntVar(&x.most)
+	cmd.Flag("ignore-annotations", "Do not compare what PromQL warns of or informs of, whose texts differ from version to version. Warnings of the servers count in any case.").
+		BoolVar(&x.quiet)
 	x.engine.register(cmd)
 	return cmd.FullCommand(), x.run
 }
@@ -81,6 +84,10 @@ func (x *compareCommand) run(ctx context.Context, c *console) (err error) {
 		pair, err := runBoth(ctx, tested, reference, expr, g, i%2 == 1)
 		if err != nil {
 			return err
+		}
+		if x.quiet {
+			pair.tested.result.dropAnnotations()
+			pair.reference.result.dropAnnotations()
 		}
 		pair.differences = differences(pair.tested, pair.reference, x.tolerance.of(expr, g.instant), ordering(expr, g.instant))
 		sum.add(c.stdout, pair)

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +59,26 @@ func TestCompareDifferent(t *testing.T) {
 
 	got = stride(t, append(args, "--time", sampleEnd, "--tolerance=100")...)
 	require.Equal(t, "stride: 1 of 3 queries differ\n", got.stderr)
+}
+
+// Versions word annotations in their own ways; that data is missing is another thing.
+func TestCompareAnnotations(t *testing.T) {
+	note := ""
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"scalar","result":[1767322800,"1"]},"warnings":[%q],"infos":["PromQL info: by another version"]}`, note)
+	}))
+	defer other.Close()
+	args := []string{"compare", "--tsdb.path", sampleDir(t), "--against", other.URL, "--queries", queriesFile(t, "1", "("), "--time", sampleEnd}
+	note = "PromQL warning: by another version"
+	got := stride(t, args...)
+	require.Equal(t, exitDifferent, got.code)
+	require.Contains(t, got.stdout, "only reference says: PromQL warning: by another version")
+	got = stride(t, append(args, "--ignore-annotations")...)
+	require.Contains(t, got.stdout, "2 queries: 1 the same, 1 different")
+	note = "a store has not answered"
+	got = stride(t, append(args, "--ignore-annotations")...)
+	require.Contains(t, got.stdout, "only reference says: a store has not answered")
+	require.NotContains(t, got.stdout, "by another version")
 }
 
 func TestCompareErrors(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
@@ -17,6 +18,15 @@ type result struct {
 	grid            grid
 	value           parser.Value
 	warnings, infos []string
+}
+
+// dropAnnotations leaves out what PromQL says of the query. What servers warn of themselves stays, such as of data that is missing.
+func (r *result) dropAnnotations() {
+	if r == nil {
+		return
+	}
+	promQL := func(note string) bool { return strings.HasPrefix(note, "PromQL ") }
+	r.warnings, r.infos = slices.DeleteFunc(r.warnings, promQL), slices.DeleteFunc(r.infos, promQL)
 }
 
 // view is how much room there is to show a result.
