@@ -101,6 +101,7 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 	if err != nil {
 		return nil, withCode(exitUsage, err)
 	}
+	r.MustRegister(newReachable(s))
 	return s, nil
 }
 

@@ -57,7 +57,7 @@ var mayImport = map[string][]string{
 	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "cmd/stride/tracing", "engine", "internal/gendata", "internal/tsdbdir", "operators",
 		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/selection"},
 
-	"cmd/stride/api":                 {"engine"},
+	"cmd/stride/api":                 {"engine", "operators"},
 	"cmd/stride/client":              {},
 	"cmd/stride/extlabels":           {},
 	"cmd/stride/livedata":            {"internal/tsdbdir"},

@@ -81,6 +81,7 @@ func New(name string, engines []remote.RemoteEngine, opts Options) *Group {
 	g.budget.share = g.opts.Budget
 	for _, e := range engines {
 		g.members = append(g.members, newMember(e, g.opts))
+		g.opts.Metrics.add(e)
 	}
 	return g
 }

@@ -98,10 +98,10 @@ func TestBurstEjectsOnce(t *testing.T) {
 			wg.Wait()
 		}
 		burst()
-		require.EqualValues(t, 1, testutil.ToFloat64(m.ejections))
+		require.EqualValues(t, 1, testutil.ToFloat64(m.ejections.WithLabelValues("bad")))
 		time.Sleep(10 * time.Second)
 		burst()
-		require.EqualValues(t, 2, testutil.ToFloat64(m.ejections))
+		require.EqualValues(t, 2, testutil.ToFloat64(m.ejections.WithLabelValues("bad")))
 		time.Sleep(10 * time.Second)
 		require.True(t, g.members[0].ejected(time.Now()), "for longer than before")
 		require.True(t, g.members[0].ejected(time.Now()), "to ask changes nothing")

@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/stride-promql/stride/remote"
+)
 
 // Metrics count what members of groups do.
 type Metrics struct {
@@ -20,6 +24,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		lost:      counter("hedges_lost_total", "Requests to two members of which this one, asked second, did not answer first."),
 		failovers: counter("failovers_total", "Requests that this member failed and another one was asked."),
 		ejections: counter("ejections_total", "Times that a member was left out for failing again and again."),
+	}
+}
+
+// add makes the metrics of an engine that becomes a member, so that the first of anything shows in a rate.
+func (m *Metrics) add(e remote.RemoteEngine) {
+	if m != nil {
+		for _, c := range []*prometheus.CounterVec{m.picks, m.won, m.lost, m.failovers, m.ejections} {
+			c.WithLabelValues(e.Name())
+		}
 	}
 }
 

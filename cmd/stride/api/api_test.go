@@ -13,7 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/engine"
 )
 
 // The requests that Grafana's Prometheus data source makes: when it is tested, when its builder and its variables list metrics
@@ -315,4 +318,37 @@ func TestRequestMetrics(t *testing.T) {
 	w := send(mux, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	require.Contains(t, w.Body.String(), `http_requests_total{code="400",handler="query",method="get"} 1`)
 	require.Contains(t, w.Body.String(), `http_request_duration_seconds_count{code="200",handler="query_range",method="post"} 1`)
+	require.Contains(t, w.Body.String(), `stride_query_failures_total{reason="memory"} 0`)
+	require.Contains(t, w.Body.String(), "stride_answers_with_warnings_total 0\n")
+}
+
+func TestQueryOutcomesAreCounted(t *testing.T) {
+	for _, tc := range []struct {
+		opts   engine.Opts
+		params []string
+		reason string // "" if the query succeeds
+		warned float64
+	}{
+		{engine.Opts{MemoryBudget: 1}, []string{"query", "test_metric1"}, failedForMemory, 0},
+		{engine.Opts{EngineOpts: promql.EngineOpts{MaxSamples: 1}}, []string{"query", "test_metric1"}, failedForLimit, 0},
+		{engine.Opts{}, []string{"query", "test_metric1", "timeout", "0.000000001"}, failedForTime, 0},
+		{engine.Opts{}, []string{"query", `label_replace(test_metric1, "foo", "x", "", "")`}, failedOtherwise, 0},
+		{engine.Opts{}, []string{"query", "quantile(2, test_metric1)"}, "", 1},
+		{engine.Opts{}, []string{"query", "test_metric1"}, "", 0},
+	} {
+		b := newBackend(t)
+		b.engine = engine.New(tc.opts)
+		a := New(Options{Backend: b, Registerer: prometheus.NewRegistry(), Now: func() time.Time { return now }})
+		mux := http.NewServeMux()
+		a.Register(mux)
+		get(mux, "query", values(t, tc.params...))
+		for _, r := range []string{failedForMemory, failedForLimit, failedForTime, failedCanceled, failedOtherwise} {
+			want := 0.0
+			if r == tc.reason {
+				want = 1
+			}
+			require.Equal(t, want, testutil.ToFloat64(a.metrics.failures.WithLabelValues(r)), "%s of %v", r, tc.params)
+		}
+		require.Equal(t, tc.warned, testutil.ToFloat64(a.metrics.warned), "%v", tc.params)
+	}
 }

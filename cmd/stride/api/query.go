@@ -164,6 +164,7 @@ func (a *API) evaluate(r *http.Request, q *request) (res answer) {
 	}()
 	out := query.Exec(httputil.ContextFromRequest(ctx, r))
 	if out.Err != nil {
+		a.metrics.failed(out.Err)
 		return answer{err: executionError(out.Err), free: query.Close}
 	}
 	value, cut := truncate(out.Value, q.limit)

@@ -14,6 +14,7 @@ const maxNotes = 10
 // respond writes an answer with data.
 func (a *API) respond(w http.ResponseWriter, r *http.Request, res answer) {
 	warnings, infos := notes(res.warnings, r.FormValue("query"))
+	a.metrics.answered(len(warnings))
 	// What cannot be encoded must be known before the status is sent.
 	data, err := encodable(res.data)
 	if err != nil {

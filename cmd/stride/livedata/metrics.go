@@ -7,6 +7,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// The results of reading a directory.
+const (
+	loadSucceeded = "success"
+	loadFailed    = "error"
+)
+
 // metrics tell how old the data is.
 type metrics struct {
 	loads    *prometheus.CounterVec
@@ -34,16 +40,19 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "How long it took to read the data directory the last time.",
 		}),
 	}
+	for _, result := range []string{loadSucceeded, loadFailed} {
+		m.loads.WithLabelValues(result) // both are there from the beginning, so that the first one shows in a rate
+	}
 	if r != nil {
 		r.MustRegister(m.loads, m.last, m.newest, m.duration)
 	}
 	return m
 }
 
-func (m *metrics) failed() { m.loads.WithLabelValues("error").Inc() }
+func (m *metrics) failed() { m.loads.WithLabelValues(loadFailed).Inc() }
 
 func (m *metrics) loaded(newest int64, took time.Duration) {
-	m.loads.WithLabelValues("success").Inc()
+	m.loads.WithLabelValues(loadSucceeded).Inc()
 	m.last.SetToCurrentTime()
 	m.duration.Set(took.Seconds())
 	if newest != math.MinInt64 { // which stands for no sample
