@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,6 +173,32 @@ func TestCircleOfNodes(t *testing.T) {
 		}
 		require.Contains(t, body, "in a circle")
 		return
+	}
+}
+
+// Whatever is evaluated is among the active queries: parts at the nodes that are asked for them, and what is evaluated in another way because of
+// its parameters.
+func TestActiveQueriesOfACluster(t *testing.T) {
+	leaves, flags := newCluster(t, "eu", "us").leaves(t)
+	root := serveArgs(t, flags...)
+	for _, tc := range []struct {
+		at     *serving
+		params []string
+	}{
+		{root, nil}, {leaves[0], nil}, {leaves[1], nil}, {root, []string{"dedup", "0"}},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		asking.Go(func() {
+			for ctx.Err() == nil {
+				root.get(t, "/api/v1/query", append(tc.params, "query", "count(sum_over_time(http_requests_total[1h:1s]))", "time", sampleEnd)...)
+			}
+		})
+		for !strings.Contains(tc.at.body(t, "/api/v1/status/active_queries"), "sum_over_time") {
+			require.NoError(t, t.Context().Err())
+		}
+		cancel()
+		asking.Wait()
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := s.assemble(n, opts, external, whole, registry, secure)
+	b := s.assemble(n, opts, active, external, whole, registry, secure)
 
 	handlers := api.New(api.Options{
 		Backend:         b,
@@ -126,13 +126,16 @@ const readHeaderTimeout = 10 * time.Second
 
 // assemble makes a node of its sources: its own data, other nodes, or both. It gives what the users' queries are evaluated with, and makes
 // what other nodes ask.
-func (s *serveCommand) assemble(n *node, opts engine.Opts, external, whole labels.Labels, registry prometheus.Registerer, secure []grpc.ServerOption) *backend {
+func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQueries, external, whole labels.Labels, registry prometheus.Registerer, secure []grpc.ServerOption) *backend {
 	// Parts of queries have a place in a queue of their own, which a query keeps for all its parts: if each of them waited for one,
 	// they would wait for each other.
 	parts := opts
 	parts.ActiveQueryTracker, parts.Reg = nil, nil
 	// Whether sources may fail is for the query to say that they are parts of.
 	parts.PartialResponse = false
+	// Those that other nodes ask for are listed with the queries that run.
+	forOthers := parts
+	forOthers.ActiveQueryTracker = active.Parts()
 
 	var own *selection.Storage
 	if n.set == nil || s.dirSet {
@@ -150,7 +153,7 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external, whole label
 	var asked remote.RemoteEngine
 	if n.set == nil {
 		b.data = own
-		n.engine, forNodes = engine.New(opts), engine.New(parts)
+		n.engine, forNodes = engine.New(opts), engine.New(forOthers)
 		group, peer := s.groupID(), remote.PeerStore
 		if group == "" {
 			peer = remote.PeerSource
@@ -165,18 +168,22 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, external, whole label
 		all.stores = newNodeEngine("stores", within, all.samples(all.storesAlone, all.replicas), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
 			return announce(all.storesAlone())
 		})
-		b.sources, b.local, b.data = all, within, all.samples(all.all, all.replicas)
+		local := opts
+		local.Reg = nil // metrics are those of the other engine
+		b.sources, b.local, b.data = all, engine.New(local), all.samples(all.all, all.replicas)
 		if s.endpoints.mode == modeDistributed {
-			n.engine, forNodes = engine.NewDistributed(opts, all), engine.NewDistributed(parts, all)
+			n.engine, forNodes = engine.NewDistributed(opts, all), engine.NewDistributed(forOthers, all)
 		} else {
-			n.engine, forNodes = engine.New(opts), within
+			n.engine, forNodes = engine.New(opts), engine.New(forOthers)
 		}
 		asked = newNodeEngine("stride", forNodes, b.data, s.group, remote.PeerQuery, func() ([]string, []remote.Coverage) { return announce(all.Engines()) })
 	}
 	b.engine = n.engine
 	if over := time.Duration(s.slowQuery); over > 0 {
-		for _, e := range []*engine.Engine{n.engine, forNodes} {
-			e.SetQueryLogger(&slowQueryLog{n.logger.Handler(), over})
+		for _, e := range []*engine.Engine{n.engine, forNodes, b.local} {
+			if e != nil {
+				e.SetQueryLogger(&slowQueryLog{n.logger.Handler(), over})
+			}
 		}
 	}
 	n.grpc = nodeserver.New(asked, nodeserver.Options{

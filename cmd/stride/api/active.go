@@ -44,12 +44,16 @@ func (t *ActiveQueries) Insert(ctx context.Context, query string) (int, error) {
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
+	return t.add(ctx, query), nil
+}
+
+func (t *ActiveQueries) add(ctx context.Context, query string) (index int) {
 	q := ActiveQuery{Query: query, Started: t.now(), Client: client(ctx)}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last++
 	t.running[t.last] = q
-	return t.last, nil
+	return t.last
 }
 
 // client is the address that a query came from, as httputil.ContextFromRequest puts it into a context.
@@ -61,11 +65,35 @@ func client(ctx context.Context) string {
 
 // Delete implements promql.QueryTracker.
 func (t *ActiveQueries) Delete(index int) {
-	t.mu.Lock()
-	delete(t.running, index)
-	t.mu.Unlock()
+	t.remove(index)
 	<-t.slots
 }
+
+func (t *ActiveQueries) remove(index int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.running, index)
+}
+
+// Parts is a tracker for parts of queries that other nodes ask for. They are among those that run, but not limited here: who asks limits queries,
+// and parts that waited behind these might wait for each other.
+func (t *ActiveQueries) Parts() promql.QueryTracker { return parts{t} }
+
+type parts struct{ of *ActiveQueries }
+
+// GetMaxConcurrent implements promql.QueryTracker: there is no limit.
+func (parts) GetMaxConcurrent() int { return -1 }
+
+// Insert implements promql.QueryTracker.
+func (p parts) Insert(ctx context.Context, query string) (int, error) {
+	return p.of.add(ctx, query), nil
+}
+
+// Delete implements promql.QueryTracker.
+func (p parts) Delete(index int) { p.of.remove(index) }
+
+// Close implements promql.QueryTracker.
+func (parts) Close() error { return nil }
 
 // List returns the queries that run, those that have run longest first.
 func (t *ActiveQueries) List() []ActiveQuery {

@@ -52,3 +52,22 @@ func TestActiveQueries(t *testing.T) {
 	require.Empty(t, active.List())
 	require.NoError(t, active.Close())
 }
+
+// Parts of queries are listed with them and wait for nobody.
+func TestActiveParts(t *testing.T) {
+	active := NewActiveQueries(1, func() time.Time { return time.Unix(60, 0).UTC() })
+	query, err := active.Insert(t.Context(), "up")
+	require.NoError(t, err)
+	tracker := active.Parts()
+	require.Equal(t, -1, tracker.GetMaxConcurrent())
+	part, err := tracker.Insert(t.Context(), "sum(up)")
+	require.NoError(t, err)
+	require.Len(t, active.List(), 2)
+	active.Delete(query)
+	require.Equal(t, []ActiveQuery{{Query: "sum(up)", Started: time.Unix(60, 0).UTC()}}, active.List())
+	tracker.Delete(part)
+	require.NoError(t, tracker.Close())
+	require.Empty(t, active.List())
+	_, err = active.Insert(t.Context(), "up") // its place is free
+	require.NoError(t, err)
+}
