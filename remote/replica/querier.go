@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ func (g *Group) Querier(mint, maxt int64) (storage.Querier, error) {
 	return &querier{group: g, times: remote.Interval{Start: mint, End: maxt}, opened: map[*member]storage.Querier{}}, nil
 }
 
-// querier reads the samples of a group. Each Select is given to one member; if that fails before its first series, another one is asked.
+// querier reads the samples of a group. Members are asked for each Select as for a query, until the first gives a series.
 type querier struct {
 	group *Group
 	times remote.Interval
@@ -145,19 +146,23 @@ func ending(ctx context.Context, err error) outcome {
 // Close implements storage.LabelQuerier.
 func (q *querier) Close() error {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, s := range q.sets {
-		s.end(cancelled)
+	sets := q.sets
+	q.sets = nil
+	q.mu.Unlock()
+	for _, s := range sets { // members may still be opened while they end
+		s.close()
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	var errs []error
 	for _, own := range q.opened {
 		errs = append(errs, own.Close())
 	}
-	q.sets, q.opened = nil, nil
+	q.opened = nil
 	return errors.Join(errs...)
 }
 
-// seriesSet are the series of the member that gave the first one, or none at all.
+// seriesSet are the series of the member that gave the first one, or said first that there are none.
 type seriesSet struct {
 	storage.SeriesSet
 	querier *querier
@@ -165,58 +170,61 @@ type seriesSet struct {
 	times   remote.Intervals
 	ask     func(context.Context, storage.Querier) storage.SeriesSet
 
-	member  *member // that was asked, until it has ended; nil before
-	began   time.Time
-	begun   bool
-	err     error // if nobody answered
-	warning error // that of a member which lacks data
+	contest *contest // nil before the first Next
+	winner  *attempt // nil before, and if nobody answered
+	given   bool     // the first series was
+	err     error    // if nobody answered
 }
 
 // Next implements storage.SeriesSet.
 func (s *seriesSet) Next() bool {
-	if !s.begun {
-		s.begun = true
-		return s.first()
+	if s.contest == nil && s.err == nil {
+		s.first()
 	}
-	if s.err == nil && s.SeriesSet.Next() {
+	if s.winner == nil {
+		return false
+	}
+	if !s.given {
+		s.given = true
+		if s.winner.err == nil {
+			return true
+		}
+	}
+	if s.winner.err == nil && s.SeriesSet.Next() {
 		return true
 	}
-	s.end(ending(s.ctx, s.Err()))
+	s.winner.end(ending(s.ctx, s.Err()))
 	return false
 }
 
 // first asks for the first series.
-func (s *seriesSet) first() (found bool) {
-	s.err = s.querier.each(s.ctx, s.times, func(ctx context.Context, own storage.Querier, t turn) error {
-		s.member, s.began, s.warning = t.member, time.Now(), t.warning
-		t.begin()
-		set := s.ask(ctx, own)
-		if found = set.Next(); !found {
-			err := set.Err()
-			s.end(ending(s.ctx, err))
-			if err != nil {
-				return err
-			}
-		}
-		t.answered(time.Since(s.began))
-		s.SeriesSet = set
-		return nil
-	})
-	return found
+func (s *seriesSet) first() {
+	s.contest, s.err = s.querier.group.newContest(s.ctx, s.times, func() reply { return &selection{of: s, set: storage.EmptySeriesSet()} })
+	if s.err != nil {
+		return
+	}
+	if s.winner, s.err = s.contest.race(s.ctx); s.err == nil {
+		s.SeriesSet = s.winner.reply.(*selection).set
+	}
 }
 
-// end tells the member how it ended, the first time.
-func (s *seriesSet) end(o outcome) {
-	if s.member != nil {
-		s.member.end(s.began, o)
-		s.member = nil
+// close ends what is under way.
+func (s *seriesSet) close() {
+	if s.winner != nil {
+		s.contest.drop(s.winner, cancelled)
+	}
+	if s.contest != nil {
+		s.contest.close()
 	}
 }
 
 // Err implements storage.SeriesSet.
 func (s *seriesSet) Err() error {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return s.err
+	case s.winner != nil && s.winner.err != nil && s.winner.err != io.EOF:
+		return s.winner.err
 	}
 	return s.SeriesSet.Err()
 }
@@ -224,9 +232,32 @@ func (s *seriesSet) Err() error {
 // Warnings implements storage.SeriesSet.
 func (s *seriesSet) Warnings() annotations.Annotations {
 	a := s.SeriesSet.Warnings()
-	if s.warning != nil && s.err == nil {
+	if s.winner != nil && s.winner.warning != nil {
 		a = maps.Clone(a)
-		a.Add(s.warning)
+		a.Add(s.winner.warning)
 	}
 	return a
 }
+
+// selection is the reply of one member to a Select.
+type selection struct {
+	of  *seriesSet
+	set storage.SeriesSet
+}
+
+func (r *selection) begin(ctx context.Context, m *member) error {
+	own, err := r.of.querier.open(m)
+	if err != nil {
+		return err
+	}
+	r.set = r.of.ask(ctx, own)
+	switch {
+	case r.set.Next():
+		return nil
+	case r.set.Err() != nil:
+		return r.set.Err()
+	}
+	return io.EOF
+}
+
+func (*selection) close() error { return nil } // with the querier

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -20,6 +22,7 @@ type samples struct {
 	refuses error // of Querier
 	fails   error // of reads
 	breaks  error // behind the first series
+	takes   time.Duration
 	open    int
 	reads   int
 }
@@ -42,7 +45,7 @@ func (q *samplesQuerier) Select(ctx context.Context, _ bool, _ *storage.SelectHi
 	if q.fails != nil {
 		return storage.ErrSeriesSet(q.fails)
 	}
-	return &samplesSet{of: q.samples}
+	return &samplesSet{of: q.samples, ctx: ctx}
 }
 
 func (q *samplesQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
@@ -58,12 +61,20 @@ func (q *samplesQuerier) LabelNames(context.Context, *storage.LabelHints, ...*la
 func (q *samplesQuerier) Close() error { q.open--; return nil }
 
 type samplesSet struct {
-	of *samples
-	n  int
+	of  *samples
+	ctx context.Context
+	n   int
 }
 
 func (s *samplesSet) Next() bool {
 	s.n++
+	if s.n == 1 && s.of.takes > 0 {
+		select {
+		case <-time.After(s.of.takes):
+		case <-s.ctx.Done():
+			return false
+		}
+	}
 	return s.n == 1 || s.n == 2 && s.of.breaks == nil
 }
 
@@ -72,6 +83,9 @@ func (s *samplesSet) At() storage.Series {
 }
 
 func (s *samplesSet) Err() error {
+	if s.n == 1 && s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
 	if s.n > 1 {
 		return s.of.breaks
 	}
@@ -211,4 +225,38 @@ func TestWholeSamplesComeFirst(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, from, 2)
 	require.Equal(t, 2, a.reads+b.reads)
+}
+
+// A member that is late is helped out by another one, and a slow one costs nobody anything in the end.
+func TestSamplesOfSlowMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fast, slow := &samples{fake: &fake{name: "fast"}, takes: 100 * time.Millisecond}, &samples{fake: &fake{name: "slow"}, takes: time.Hour}
+		g := sampleGroup(slow, fast)
+		var late int
+		for i := range 200 {
+			began := time.Now()
+			from, _, err := read(t.Context(), t, g)
+			require.NoError(t, err)
+			require.Equal(t, []string{"fast1", "fast2"}, from)
+			if i >= 20 && time.Since(began) > 130*time.Millisecond {
+				late++
+			}
+		}
+		require.LessOrEqual(t, late, 1)
+		require.Positive(t, slow.reads)
+	})
+}
+
+// Who closes what he reads leaves nothing behind, whatever is under way.
+func TestSamplesAreLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &samples{fake: &fake{name: "a"}, takes: time.Hour}, &samples{fake: &fake{name: "b"}, takes: time.Hour}
+		g := sampleGroup(a, b)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, _, err := read(ctx, t, g)
+		require.Equal(t, context.DeadlineExceeded, err)
+		require.Equal(t, 2, a.reads+b.reads)
+		require.Zero(t, a.open+b.open)
+	})
 }

@@ -23,15 +23,11 @@ var _ remote.Streamer = (*query)(nil)
 
 // Stream implements remote.Streamer.
 func (q *query) Stream(ctx context.Context) (remote.ColumnStream, error) {
-	q.group.budget.earn()
-	s := &stream{query: q, turns: q.group.turns(ctx, q.needs, true), ctx: ctx}
-	if !s.ask(false) {
-		return nil, s.turns.err()
+	c, err := q.group.newContest(ctx, q.needs, func() reply { return &columns{query: q} })
+	if err != nil {
+		return nil, err
 	}
-	if (q.group.opts.Strategy == Race || s.turns.trial) && s.turns.more() {
-		s.ask(true)
-	}
-	return s, nil
+	return &stream{contest: c}, nil
 }
 
 // Exec implements promql.Query; it is not called, Stream takes its place.

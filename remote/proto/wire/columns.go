@@ -204,6 +204,9 @@ func readHistograms(c *remote.Columns, m *stridepb.Columns) error {
 	if !ok || valid.Count(0, n) != len(m.Histograms) {
 		return fmt.Errorf("%w: the histograms are not where they have to be", errColumns)
 	}
+	if len(m.Histograms) == 0 {
+		return nil
+	}
 	for i, w := range valid {
 		if w&c.Valid[i] != 0 {
 			return fmt.Errorf("%w: a float and a histogram are in one place", errColumns)
