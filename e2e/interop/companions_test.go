@@ -46,7 +46,7 @@ func queryFile(t *testing.T, queries []string) string {
 // exitDifferent is the exit code of stride compare where answers differ.
 const exitDifferent = 11
 
-// stride query writes what a Prometheus server, and a Thanos querier, answers as it writes what it evaluates itself.
+// stride query writes what a Prometheus server answers as it writes what it evaluates itself.
 func TestQueryAtServers(t *testing.T) {
 	data := strangeData(t)
 	prometheus := apiPrometheus(t, data)
@@ -109,6 +109,10 @@ func TestCompareServers(t *testing.T) {
 			require.Contains(t, got.stdout, "0 different")
 			require.Contains(t, got.stdout, "same error", name)
 		}
+	}
+	for _, expr := range []string{"up", "rpc_duration_seconds", "sum by (job) (rate(http_requests_total[5m]))"} {
+		args := append([]string{"query", expr, "--format", "json"}, ranges...)
+		require.Equal(t, runStride(t, append(args, "--url", labelled.url)...), runStride(t, append(args, "--url", thanos.url)...), expr)
 	}
 	for name, args := range map[string][]string{
 		"other data":       {"--url", other.url, "--against", prometheus.url},
