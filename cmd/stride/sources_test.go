@@ -29,13 +29,13 @@ var asStore = grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *g
 })
 
 // storeNode serves the samples of a directory with external labels, and gives its address.
-func storeNode(t *testing.T, dir string, external labels.Labels) (address string, stop func()) {
+func storeNode(t *testing.T, dir string, external labels.Labels, more ...grpc.ServerOption) (address string, stop func()) {
 	t.Helper()
 	d := livedata.New(dir, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, d.Load())
 	s := nodeserver.New(newNodeEngine("store", engine.New(engine.Opts{}), extlabels.New(d, external), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
 		return nil, []remote.Coverage{{Labels: external, Intervals: remote.Intervals{{Start: 0, End: math.MaxInt64}}}}
-	}), nodeserver.Options{GRPC: []grpc.ServerOption{asStore}})
+	}), nodeserver.Options{GRPC: append(more, asStore)})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -105,4 +105,21 @@ func TestStoresAsSources(t *testing.T) {
 	require.NotEqual(t, 200, status)
 	require.Contains(t, body, lost)
 	require.Contains(t, root.body(t, "/api/v1/labels", "partial_response", "1"), lost)
+}
+
+// A store that hangs is named by the time that the query may take at most.
+func TestStoreThatHangs(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	hangs := grpc.ChainStreamInterceptor(func(_ any, s grpc.ServerStream, info *grpc.StreamServerInfo, _ grpc.StreamHandler) error {
+		<-s.Context().Done()
+		return s.Context().Err()
+	})
+	well, _ := storeNode(t, c.dirs[0], labels.FromStrings("cluster", "eu"))
+	hung, _ := storeNode(t, c.dirs[1], labels.FromStrings("cluster", "us"), hangs)
+	root := serveArgs(t, "--endpoint="+well, "--endpoint="+hung, "--query.mode=local")
+	for _, partial := range []string{"0", "1"} {
+		status, body := root.get(t, "/api/v1/query", "query", "count by (cluster) (up)", "time", sampleEnd, "partial_response", partial, "timeout", "500ms")
+		require.NotEqual(t, 200, status)
+		require.Contains(t, body, "remote engine "+hung+": context deadline exceeded")
+	}
 }

@@ -21,7 +21,10 @@ var _ storage.SampleAndChunkQueryable = sourceStorage{}
 func (s sourceStorage) Querier(mint, maxt int64) (storage.Querier, error) {
 	var all []storage.Querier
 	for _, e := range s.of() {
-		q, err := openSamples(e, mint, maxt)
+		q, err := remote.Samples(e, mint, maxt)
+		if err != nil {
+			q = storage.NoopQuerier()
+		}
 		all = append(all, &source{q, origin{e, mint, maxt}, err})
 	}
 	return sorted{storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge)}, nil
@@ -31,45 +34,13 @@ func (s sourceStorage) Querier(mint, maxt int64) (storage.Querier, error) {
 func (s sourceStorage) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	var all []storage.ChunkQuerier
 	for _, e := range s.of() {
-		q, err := openChunks(e, mint, maxt)
+		q, err := remote.Chunks(e, mint, maxt)
+		if err != nil {
+			q = storage.NoopChunkedQuerier()
+		}
 		all = append(all, &chunkSource{q, origin{e, mint, maxt}, err})
 	}
 	return sortedChunks{storage.NewMergeChunkQuerier(all, nil, storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge))}, nil
-}
-
-var errNoSamples = errors.New("it does not give samples")
-
-func openSamples(e remote.RemoteEngine, mint, maxt int64) (storage.Querier, error) {
-	selector, ok := e.(remote.Selector)
-	if !ok {
-		return storage.NoopQuerier(), errNoSamples
-	}
-	q, err := selector.Querier(mint, maxt)
-	if err != nil {
-		return storage.NoopQuerier(), err
-	}
-	return q, nil
-}
-
-func openChunks(e remote.RemoteEngine, mint, maxt int64) (storage.ChunkQuerier, error) {
-	chunked, ok := e.(storage.ChunkQueryable)
-	if !ok {
-		q, err := openSamples(e, mint, maxt)
-		return encoding{q}, err
-	}
-	q, err := chunked.ChunkQuerier(mint, maxt)
-	if err != nil {
-		return storage.NoopChunkedQuerier(), err
-	}
-	return q, nil
-}
-
-// encoding makes chunks of samples.
-type encoding struct{ storage.Querier }
-
-// Select implements storage.ChunkQuerier.
-func (e encoding) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
-	return storage.NewSeriesSetToChunkSet(e.Querier.Select(ctx, sorted, hints, matchers...))
 }
 
 // source is the samples of one engine. The error of opening it is that of reading from it.
@@ -137,10 +108,12 @@ type origin struct {
 	mint, maxt int64
 }
 
-// lenient tells whether an error is to be a warning. The end of the query is none of the engine's, and neither are limits of this node.
+// lenient tells whether an error is to be a warning. The end of the query is none of the engine's, and neither are limits of this node. It says the
+// same at any time, be the query over by then or not.
 func (o origin) lenient(ctx context.Context, err error) bool {
 	var own *remote.QueryError
-	return remote.RequestFrom(ctx).PartialResponse && ctx.Err() == nil && !errors.As(err, &own)
+	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	return remote.RequestFrom(ctx).PartialResponse && !ended && !errors.As(err, &own)
 }
 
 // missing is the warning that an error becomes.

@@ -7,56 +7,84 @@ import (
 	"time"
 )
 
-// reply is what one member answers.
-type reply interface {
-	// begin asks the member and waits for the beginning of its answer. io.EOF itself is an answer that is empty and whole.
-	begin(ctx context.Context, m *member) error
-	// close lets go of the answer.
-	close() error
+// answer is what a member gives piece by piece: columns, series or one list.
+type answer[T any] interface {
+	// Next gives the next piece, or io.EOF behind the last one.
+	Next(context.Context) (T, error)
+	Close() error
 }
 
-// attempt is the answer of one member. Until ready is closed its own goroutine waits for the beginning; then it is used by one goroutine.
-type attempt struct {
+// opener gets a member to answer. It is made where the member is asked, and called by the goroutine that waits for the first piece.
+type opener[T any] func(context.Context) (answer[T], error)
+
+// attempt is the answer of one member. Until ready is closed another goroutine waits for its next piece; then it is used by one goroutine.
+type attempt[T any] struct {
 	member  *member
 	warning error // that of a member which lacks data, or nil
 	hedge   bool  // another one was to answer already
 	began   time.Time
+	since   time.Time // when the piece was asked for that is waited for, or was last
 	cancel  context.CancelFunc
 	over    bool // the member knows how it ended
+	relief  *relief
 
-	ready chan struct{}
-	took  time.Duration // until then
-	reply reply
-	err   error // once there is one it stays; io.EOF is the end of the answer
+	ready  chan struct{}
+	answer answer[T]
+	first  T
+	early  bool  // the first piece is there, and was not given
+	err    error // once there is one it stays; io.EOF is the end of the answer
 }
 
 // start asks a member.
-func start(ctx context.Context, m *member, r reply) *attempt {
+func start[T any](ctx context.Context, m *member, open opener[T]) *attempt[T] {
 	ctx, cancel := context.WithCancel(ctx)
-	a := &attempt{member: m, began: time.Now(), cancel: cancel, ready: make(chan struct{}), reply: r}
+	now := time.Now()
+	a := &attempt[T]{member: m, began: now, since: now, cancel: cancel, ready: make(chan struct{})}
 	m.begin()
 	go func() {
 		defer close(a.ready)
-		a.err = a.begin(ctx)
-		a.took = time.Since(a.began)
+		a.err = a.open(ctx, open)
+		if a.err == nil {
+			a.first, a.err = a.next(ctx)
+			a.early = a.err == nil
+		}
 		if !a.failed() {
-			m.answered(a.took)
+			m.answered(time.Since(now))
 		}
 	}()
 	return a
 }
 
-func (a *attempt) begin(ctx context.Context) (err error) {
+// open gets the member to answer.
+func (a *attempt[T]) open(ctx context.Context, open opener[T]) (err error) {
 	defer recovered(&err)
-	return a.reply.begin(ctx, a.member)
+	got, err := open(ctx)
+	if err == nil {
+		a.answer = got
+	}
+	return err
+}
+
+// next gives the next piece.
+func (a *attempt[T]) next(ctx context.Context) (piece T, err error) {
+	if a.early {
+		piece, a.first, a.early = a.first, piece, false
+		return piece, nil
+	}
+	if a.err == nil {
+		defer func() { a.err = err }()
+		defer recovered(&err)
+		return a.answer.Next(ctx)
+	}
+	return piece, a.err
 }
 
 // failed tells whether the member's answer broke off, or never began. The end is told from an error by being io.EOF itself: an error of
 // the member may wrap that.
-func (a *attempt) failed() bool { return a.err != nil && a.err != io.EOF && !isQuerys(a.err) }
+func (a *attempt[T]) failed() bool { return a.err != nil && a.err != io.EOF && !isQuerys(a.err) }
 
 // end tells the member how it ended, the first time.
-func (a *attempt) end(o outcome) {
+func (a *attempt[T]) end(o outcome) {
 	if !a.over {
 		a.over = true
 		a.member.end(a.began, o)
@@ -64,10 +92,13 @@ func (a *attempt) end(o outcome) {
 }
 
 // close waits until the member has noticed that it is cancelled, and lets go of the answer.
-func (a *attempt) close() (err error) {
+func (a *attempt[T]) close() (err error) {
 	defer recovered(&err)
 	<-a.ready
-	return a.reply.close()
+	if a.answer == nil {
+		return nil
+	}
+	return a.answer.Close()
 }
 
 // recovered makes an error of a panic.

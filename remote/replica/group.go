@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/storage"
 
 	"github.com/stride-promql/stride/remote"
 )
@@ -58,7 +59,8 @@ func (o Options) withDefaults() Options {
 }
 
 // Group is a RemoteEngine whose members hold the same data. Of each query the first member that begins to answer wins; if it
-// fails later, another one is asked from the start, and the stream says remote.ErrRestart. Where the query allows a partial response,
+// fails later, another one is asked from the start, and the stream says remote.ErrRestart. With samples it is the same, but another member
+// goes on where the first one failed, or hangs. Where the query allows a partial response,
 // a member that lacks data answers, with a warning, if nobody does that has all.
 type Group struct {
 	name    string
@@ -70,7 +72,10 @@ type Group struct {
 	holdings *holdings // nil before they are asked for
 }
 
-var _ remote.Selector = (*Group)(nil)
+var _ interface {
+	remote.Selector
+	storage.ChunkQueryable
+} = (*Group)(nil)
 
 // New groups engines under a name. There must be at least one.
 func New(name string, engines []remote.RemoteEngine, opts Options) *Group {

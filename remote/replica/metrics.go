@@ -54,18 +54,13 @@ func (m *Metrics) failover(of *member) {
 	}
 }
 
-// hedged counts who won.
-func (m *Metrics) hedged(winner *attempt, all []*attempt) {
-	if m == nil {
-		return
-	}
-	for _, a := range all {
-		switch {
-		case !a.hedge:
-		case a == winner:
-			m.won.WithLabelValues(a.member.engine.Name()).Inc()
-		default:
-			m.lost.WithLabelValues(a.member.engine.Name()).Inc()
-		}
+// hedged counts whether a member that was asked second won.
+func (m *Metrics) hedged(of *member, won bool) {
+	switch {
+	case m == nil:
+	case won:
+		m.won.WithLabelValues(of.engine.Name()).Inc()
+	default:
+		m.lost.WithLabelValues(of.engine.Name()).Inc()
 	}
 }

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -17,247 +16,167 @@ import (
 
 // Querier implements remote.Selector. Members are asked when something is read from it, and what none of them can give fails then.
 func (g *Group) Querier(mint, maxt int64) (storage.Querier, error) {
-	return &querier{group: g, times: remote.Interval{Start: mint, End: maxt}, opened: map[*member]storage.Querier{}}, nil
+	return &sampleQuerier{g.newQuerier(mint, maxt)}, nil
 }
 
-// querier reads the samples of a group. Members are asked for each Select as for a query, until the first gives a series.
+// ChunkQuerier implements storage.ChunkQueryable, as Querier. Members that have no chunks make them of samples.
+func (g *Group) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
+	return &chunkQuerier{g.newQuerier(mint, maxt)}, nil
+}
+
+func (g *Group) newQuerier(mint, maxt int64) *querier {
+	return &querier{group: g, times: remote.Interval{Start: mint, End: maxt}}
+}
+
+// querier reads the samples of a group. Members race for each Select, and for each list of labels.
 type querier struct {
 	group *Group
 	times remote.Interval
 
-	mu     sync.Mutex
-	opened map[*member]storage.Querier
-	sets   []*seriesSet
+	mu    sync.Mutex
+	races []io.Closer
+	own   []io.Closer // the queriers of members, one for each time that one is asked: several may be at work
 }
 
-// errNoSamples is the error of a member that is no remote.Selector.
-var errNoSamples = errors.New("it does not give samples")
-
-// open is the querier of a member.
-func (q *querier) open(m *member) (storage.Querier, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if own := q.opened[m]; own != nil {
-		return own, nil
-	}
-	selector, ok := m.engine.(remote.Selector)
-	if !ok {
-		return nil, errNoSamples
-	}
-	own, err := selector.Querier(q.times.Start, q.times.End)
-	if err != nil {
-		return nil, err
-	}
-	q.opened[m] = own
-	return own, nil
-}
+type sampleQuerier struct{ *querier }
 
 // Select implements storage.Querier. Nobody is asked before the first Next.
-func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	times := q.times
+func (q *sampleQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+	return newReplicated(ctx, q.querier, newSelection(hints, matchers), func(ctx context.Context, m *member, s selection) (seriesSet[storage.Series], error) {
+		own, err := open(q.querier, m, remote.Samples)
+		if err != nil {
+			return nil, err
+		}
+		return own.Select(ctx, true, s.hints, s.matchers...), nil
+	})
+}
+
+type chunkQuerier struct{ *querier }
+
+// Select implements storage.ChunkQuerier. Nobody is asked before the first Next.
+func (q *chunkQuerier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
+	return newReplicated(ctx, q.querier, newSelection(hints, matchers), func(ctx context.Context, m *member, s selection) (seriesSet[storage.ChunkSeries], error) {
+		own, err := open(q.querier, m, remote.Chunks)
+		if err != nil {
+			return nil, err
+		}
+		return own.Select(ctx, true, s.hints, s.matchers...), nil
+	})
+}
+
+// selection is what is selected.
+type selection struct {
+	hints    *storage.SelectHints
+	matchers []*labels.Matcher
+}
+
+// newSelection copies what is selected: members are asked at any time, at once, and sort the matchers in place.
+func newSelection(hints *storage.SelectHints, matchers []*labels.Matcher) selection {
 	if hints != nil {
-		times = remote.Interval{Start: hints.Start, End: hints.End}
+		own := *hints
+		hints = &own
 	}
-	s := &seriesSet{
-		querier: q,
-		ctx:     ctx,
-		times:   remote.Union(times),
-		ask: func(ctx context.Context, own storage.Querier) storage.SeriesSet {
-			return own.Select(ctx, sorted, hints, matchers...)
-		},
-		SeriesSet: storage.EmptySeriesSet(),
+	return selection{hints, slices.Clone(matchers)}
+}
+
+// times are those that are looked at.
+func (s selection) times(q *querier) remote.Intervals {
+	if s.hints != nil {
+		return remote.Union(remote.Interval{Start: s.hints.Start, End: s.hints.End})
 	}
+	return remote.Union(q.times)
+}
+
+// open opens a querier of a member, until that of the group is closed.
+func open[Q io.Closer](q *querier, m *member, opens func(e remote.RemoteEngine, mint, maxt int64) (Q, error)) (Q, error) {
+	own, err := opens(m.engine, q.times.Start, q.times.End)
+	if err == nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.own = append(q.own, own)
+	}
+	return own, err
+}
+
+// keep keeps a race until the querier is closed.
+func (q *querier) keep(r io.Closer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.sets = append(q.sets, s)
-	return s
+	q.races = append(q.races, r)
 }
+
+// list is the one piece of a member's answer about labels.
+type list struct {
+	ask      func() ([]string, annotations.Annotations, error)
+	asked    bool
+	values   []string
+	warnings annotations.Annotations
+}
+
+// Next implements answer.
+func (l *list) Next(context.Context) (_ *list, err error) {
+	if l.asked {
+		return nil, io.EOF
+	}
+	l.asked = true
+	l.values, l.warnings, err = l.ask()
+	return l, unexpected(err)
+}
+
+// Close implements answer.
+func (*list) Close() error { return nil }
 
 // LabelValues implements storage.LabelQuerier.
 func (q *querier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return q.list(ctx, func(ctx context.Context, own storage.Querier) ([]string, annotations.Annotations, error) {
-		return own.LabelValues(ctx, name, hints, matchers...)
+		return own.LabelValues(ctx, name, hints, slices.Clone(matchers)...)
 	})
 }
 
 // LabelNames implements storage.LabelQuerier.
 func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return q.list(ctx, func(ctx context.Context, own storage.Querier) ([]string, annotations.Annotations, error) {
-		return own.LabelNames(ctx, hints, matchers...)
+		return own.LabelNames(ctx, hints, slices.Clone(matchers)...)
 	})
 }
 
 // list gives what the first member answers that does not fail.
-func (q *querier) list(ctx context.Context, ask func(context.Context, storage.Querier) ([]string, annotations.Annotations, error)) (out []string, a annotations.Annotations, err error) {
-	var lacks error
-	err = q.each(ctx, remote.Union(q.times), func(ctx context.Context, own storage.Querier, t turn) error {
-		began := time.Now()
-		t.begin()
-		out, a, err = ask(ctx, own)
-		lacks = t.warning
-		t.end(began, ending(ctx, err))
-		return err
+func (q *querier) list(ctx context.Context, ask func(context.Context, storage.Querier) ([]string, annotations.Annotations, error)) ([]string, annotations.Annotations, error) {
+	r, err := begin(ctx, q.group, remote.Union(q.times), func(m *member) opener[*list] {
+		return func(ctx context.Context) (answer[*list], error) {
+			own, err := open(q, m, remote.Samples)
+			if err != nil {
+				return nil, err
+			}
+			return &list{ask: func() ([]string, annotations.Annotations, error) { return ask(ctx, own) }}, nil
+		}
 	})
-	if err == nil && lacks != nil {
-		a.Add(lacks)
+	if err != nil {
+		return nil, nil, err
 	}
-	return out, a, err
+	q.keep(r)
+	l, err := r.Next(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.winner.end(whole)
+	r.winner.cancel()
+	return l.values, withWarning(l.warnings, r.winner.warning), nil
 }
 
-// each asks one member after another until one does not fail. Errors of the query end it, and so does its end.
-func (q *querier) each(ctx context.Context, needs remote.Intervals, ask func(ctx context.Context, own storage.Querier, t turn) error) error {
-	turns := q.group.turns(ctx, needs, false)
-	var before *member // that failed
-	for {
-		t := turns.next(true)
-		m := t.member
-		if m == nil {
-			return turns.err()
-		}
-		if before != nil {
-			q.group.opts.Metrics.failover(before)
-		}
-		own, err := q.open(m)
-		if err == nil {
-			err = ask(t.with(ctx), own, t)
-		}
-		switch {
-		case err == nil || isQuerys(err):
-			return err
-		case ctx.Err() != nil:
-			return ctx.Err()
-		}
-		turns.failed(m, err)
-		before = m
-	}
-}
-
-// ending is what an error says of a member.
-func ending(ctx context.Context, err error) outcome {
-	switch {
-	case err == nil || isQuerys(err):
-		return whole
-	case ctx.Err() != nil:
-		return cancelled
-	}
-	return failed
-}
-
-// Close implements storage.LabelQuerier.
+// Close implements storage.LabelQuerier. It waits for all members that were asked.
 func (q *querier) Close() error {
 	q.mu.Lock()
-	sets := q.sets
-	q.sets = nil
+	races := q.races
+	q.races = nil
 	q.mu.Unlock()
-	for _, s := range sets { // members may still be opened while they end
-		s.close()
+	for _, r := range races {
+		r.Close()
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	var errs []error
-	for _, own := range q.opened {
+	for _, own := range q.own {
 		errs = append(errs, own.Close())
 	}
-	q.opened = nil
+	q.own = nil
 	return errors.Join(errs...)
 }
-
-// seriesSet are the series of the member that gave the first one, or said first that there are none.
-type seriesSet struct {
-	storage.SeriesSet
-	querier *querier
-	ctx     context.Context
-	times   remote.Intervals
-	ask     func(context.Context, storage.Querier) storage.SeriesSet
-
-	contest *contest // nil before the first Next
-	winner  *attempt // nil before, and if nobody answered
-	given   bool     // the first series was
-	err     error    // if nobody answered
-}
-
-// Next implements storage.SeriesSet.
-func (s *seriesSet) Next() bool {
-	if s.contest == nil && s.err == nil {
-		s.first()
-	}
-	if s.winner == nil {
-		return false
-	}
-	if !s.given {
-		s.given = true
-		if s.winner.err == nil {
-			return true
-		}
-	}
-	if s.winner.err == nil && s.SeriesSet.Next() {
-		return true
-	}
-	s.winner.end(ending(s.ctx, s.Err()))
-	return false
-}
-
-// first asks for the first series.
-func (s *seriesSet) first() {
-	s.contest, s.err = s.querier.group.newContest(s.ctx, s.times, func() reply { return &selection{of: s, set: storage.EmptySeriesSet()} })
-	if s.err != nil {
-		return
-	}
-	if s.winner, s.err = s.contest.race(s.ctx); s.err == nil {
-		s.SeriesSet = s.winner.reply.(*selection).set
-	}
-}
-
-// close ends what is under way.
-func (s *seriesSet) close() {
-	if s.winner != nil {
-		s.contest.drop(s.winner, cancelled)
-	}
-	if s.contest != nil {
-		s.contest.close()
-	}
-}
-
-// Err implements storage.SeriesSet.
-func (s *seriesSet) Err() error {
-	switch {
-	case s.err != nil:
-		return s.err
-	case s.winner != nil && s.winner.err != nil && s.winner.err != io.EOF:
-		return s.winner.err
-	}
-	return s.SeriesSet.Err()
-}
-
-// Warnings implements storage.SeriesSet.
-func (s *seriesSet) Warnings() annotations.Annotations {
-	a := s.SeriesSet.Warnings()
-	if s.winner != nil && s.winner.warning != nil {
-		a = maps.Clone(a)
-		a.Add(s.winner.warning)
-	}
-	return a
-}
-
-// selection is the reply of one member to a Select.
-type selection struct {
-	of  *seriesSet
-	set storage.SeriesSet
-}
-
-func (r *selection) begin(ctx context.Context, m *member) error {
-	own, err := r.of.querier.open(m)
-	if err != nil {
-		return err
-	}
-	r.set = r.of.ask(ctx, own)
-	switch {
-	case r.set.Next():
-		return nil
-	case r.set.Err() != nil:
-		return r.set.Err()
-	}
-	return io.EOF
-}
-
-func (*selection) close() error { return nil } // with the querier

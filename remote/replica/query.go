@@ -23,11 +23,32 @@ var _ remote.Streamer = (*query)(nil)
 
 // Stream implements remote.Streamer.
 func (q *query) Stream(ctx context.Context) (remote.ColumnStream, error) {
-	c, err := q.group.newContest(ctx, q.needs, func() reply { return &columns{query: q} })
+	r, err := begin(ctx, q.group, q.needs, func(m *member) opener[*remote.Columns] {
+		return func(ctx context.Context) (answer[*remote.Columns], error) { return q.open(ctx, m) }
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &stream{contest: c}, nil
+	return &stream{r}, nil
+}
+
+// open gets a member to answer.
+func (q *query) open(ctx context.Context, m *member) (answer[*remote.Columns], error) {
+	sent, err := q.ask(ctx, m.engine)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := sent.(remote.Streamer)
+	if !ok {
+		sent.Close()
+		return nil, errors.New("a member of a replica group has to answer as a stream")
+	}
+	out, err := s.Stream(ctx)
+	if err != nil {
+		sent.Close()
+		return nil, err
+	}
+	return out, nil
 }
 
 // Exec implements promql.Query; it is not called, Stream takes its place.

@@ -52,9 +52,8 @@ type lacking struct {
 	missing remote.Intervals
 }
 
-// turns orders the members: of two random ones that were not left out the better one leads, and those left out come last. together says that
-// two may be asked at once.
-func (g *Group) turns(ctx context.Context, needs remote.Intervals, together bool) *turns {
+// turns orders the members: of two random ones that were not left out the better one leads, and those left out come last.
+func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
 	t := &turns{group: g, partial: remote.RequestFrom(ctx).PartialResponse}
 	now := time.Now()
 	lacks := g.lacks()
@@ -72,7 +71,7 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals, together bool
 	}
 	shuffle(t.whole)
 	if len(t.whole) > 1 {
-		t.whole[0], t.whole[1] = t.lead(t.whole[0], t.whole[1], now, together)
+		t.whole[0], t.whole[1] = t.lead(t.whole[0], t.whole[1], now)
 	}
 	shuffle(out)
 	t.whole = append(t.whole, out...)
@@ -81,21 +80,14 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals, together bool
 }
 
 // lead orders two members, the better one first. One that was slow is tried again when that is forgotten: beside the other one, as an extra
-// request, so that nobody waits for it, or else in its place.
-func (t *turns) lead(a, b *member, now time.Time, together bool) (first, second *member) {
+// request, so that nobody waits for it.
+func (t *turns) lead(a, b *member, now time.Time) (first, second *member) {
 	if slower(a.usual(), b.usual()) {
 		a, b = b, a
 	}
 	switch {
 	case slower(b.usual(), a.usual()):
-		if !b.forgotten(now, a.usual()) {
-			return a, b
-		}
-		if together {
-			t.trial = t.group.budget.spend()
-			return a, b
-		}
-		return b, a
+		t.trial = b.forgotten(now, a.usual()) && t.group.budget.spend()
 	case b.score(now) < a.score(now):
 		return b, a
 	}
