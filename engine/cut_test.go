@@ -321,7 +321,7 @@ func (c cut) engines(q storage.Queryable, e *engine.Engine) []remote.RemoteEngin
 	return out
 }
 
-// textEngine evaluates PromQL at whole seconds, and knows nothing of plans.
+// textEngine evaluates PromQL, knows nothing of plans, and refuses what is not at whole seconds.
 type textEngine struct{ remote.RemoteEngine }
 
 func (textEngine) Capabilities() remote.Capabilities {
@@ -329,11 +329,17 @@ func (textEngine) Capabilities() remote.Capabilities {
 }
 
 func (e textEngine) NewInstantQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, ts time.Time) (promql.Query, error) {
-	return e.RemoteEngine.NewInstantQuery(ctx, opts, &remote.Text{Query: q.String()}, ts.Truncate(time.Second))
+	if ts.UnixMilli()%1000 != 0 {
+		return nil, fmt.Errorf("asked at %s, which is no whole second", ts)
+	}
+	return e.RemoteEngine.NewInstantQuery(ctx, opts, &remote.Text{Query: q.String()}, ts)
 }
 
 func (e textEngine) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
-	return e.RemoteEngine.NewRangeQuery(ctx, opts, &remote.Text{Query: q.String()}, start.Truncate(time.Second), end.Truncate(time.Second), interval.Truncate(time.Second))
+	if start.UnixMilli()%1000 != 0 || end.UnixMilli()%1000 != 0 || interval%time.Second != 0 {
+		return nil, fmt.Errorf("asked from %s to %s by %s, which are no whole seconds", start, end, interval)
+	}
+	return e.RemoteEngine.NewRangeQuery(ctx, opts, &remote.Text{Query: q.String()}, start, end, interval)
 }
 
 // intervals are those of the engines that hold one data set between them; nil is always.

@@ -197,6 +197,14 @@ func (q *query) splits() bool {
 	return found
 }
 
+// wholeSecond is one near t (ms), and not 0, which Thanos takes for now.
+func wholeSecond(t int64) int64 {
+	if t -= t % 1000; t != 0 {
+		return t
+	}
+	return 1000
+}
+
 // send starts a part of the query at another engine.
 func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error) {
 	version, plan, err := r.Query.Encode(r.Times, q.stmt.LookbackDelta.Milliseconds(), r.Steps, q.switches())
@@ -209,12 +217,14 @@ func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnS
 	times, from := r.Times, 0
 	if caps.PlanVersion < version {
 		part.Version, part.Encoded = 0, nil
-		if caps.WholeSeconds && r.Query.Pinned != "" {
-			part.Query = r.Query.Pinned
-		}
 		// Only the steps asked for: text says nothing of others.
 		from = r.Steps.From
 		times.Start, times.End = r.Times.Start+int64(from)*r.Times.Interval, r.Times.Start+int64(r.Steps.To-1)*r.Times.Interval
+		if caps.WholeSeconds && r.Query.Pinned != "" {
+			part.Query = r.Query.Pinned
+			times.Start = wholeSecond(times.Start)
+			times.End = times.Start
+		}
 	}
 	var sent promql.Query
 	if q.instant && times.Start == times.End || caps.PlanVersion < version && times.Start == times.End {

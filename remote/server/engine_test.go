@@ -49,7 +49,7 @@ const clusterData = `load 30s
 
 // Engines answer over the network as they do within the process, on either wire.
 func TestEngines(t *testing.T) {
-	opts := engine.Opts{EngineOpts: promql.EngineOpts{MaxSamples: math.MaxInt, Timeout: time.Minute}}
+	opts := engine.Opts{EngineOpts: promql.EngineOpts{MaxSamples: math.MaxInt, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true}}
 	var sources []remote.RemoteEngine
 	for i, name := range []string{"a", "b"} {
 		st := promqltest.LoadedStorage(t, fmt.Sprintf(clusterData, name, 2+i))
@@ -79,13 +79,13 @@ func TestEngines(t *testing.T) {
 			`{cluster="b"}`, `label_replace(reqs_total, "pod", "x", "", "")`, `{__name__=~"reqs_total|hist"} == 0`,
 		} {
 			t.Run(wire+" "+query, func(t *testing.T) {
-				ask := func(e promql.QueryEngine, ranged bool) (string, []string) {
+				ask := func(e promql.QueryEngine, at int64) (string, []string) { // ms; 0: a range
 					var asked promql.Query
 					var err error
-					if ranged {
+					if at == 0 {
 						asked, err = e.NewRangeQuery(t.Context(), nil, nil, query, time.Unix(600, 0), time.Unix(6000, 0), time.Minute)
 					} else {
-						asked, err = e.NewInstantQuery(t.Context(), nil, nil, query, time.Unix(3000, 0))
+						asked, err = e.NewInstantQuery(t.Context(), nil, nil, query, time.UnixMilli(at))
 					}
 					require.NoError(t, err)
 					defer asked.Close()
@@ -102,9 +102,9 @@ func TestEngines(t *testing.T) {
 					}
 					return res.Value.String(), slices.Concat(w, i)
 				}
-				for _, ranged := range []bool{true, false} {
-					want, wantTexts := ask(within, ranged)
-					got, gotTexts := ask(over, ranged)
+				for _, at := range []int64{0, 3_000_000, 3_000_642, 642} {
+					want, wantTexts := ask(within, at)
+					got, gotTexts := ask(over, at)
 					require.Equal(t, want, got)
 					require.Equal(t, wantTexts, gotTexts)
 				}
