@@ -89,9 +89,9 @@ func TestMeasure(t *testing.T) {
 					}
 					endpoints[kind] = append(endpoints[kind], n)
 				}
-				add("stride", l.Stride(e, containers.Options{CPUs: leafCPUs}))
+				add("stride", l.Stride(e, containers.Options{CPUs: quota}))
 				if slices.Contains(c.modes, ThanosLocal) {
-					add("thanos", l.Thanos(e, containers.Options{CPUs: leafCPUs}, "--query.promql-engine=thanos", "--query.timeout=5m"))
+					add("thanos", l.Thanos(e, containers.Options{CPUs: quota}, "--query.promql-engine=thanos", "--query.timeout=5m"))
 				}
 			}
 			for n, q := range queries {

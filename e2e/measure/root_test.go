@@ -37,16 +37,13 @@ type leaf struct {
 	pid  int
 }
 
-// Root and leaves have as much of two cores as is given here, in all modes; what is below the leaves has the rest.
-const (
-	rootCPUs = 1
-	leafCPUs = 0.5
-)
+// quota is how much of two cores a root and each of two leaves may use, in all modes.
+const quota = 0.66
 
 func startRoot(t *testing.T, e *containers.Environment, mode string, n int, endpoints []*containers.Node, leaves []*leaf, flags []string) *root {
 	t.Helper()
 	r := &root{mode: mode, leaves: leaves}
-	name, o := fmt.Sprintf("root%d", n), containers.Options{CPUs: rootCPUs}
+	name, o := fmt.Sprintf("root%d", n), containers.Options{CPUs: quota}
 	switch mode {
 	case Distributed, Local:
 		r.node = e.StrideOf("stride", name, o, append(append(containers.Endpoints(endpoints...), "--query.mode="+mode[len("stride "):]), flags...)...)

@@ -105,12 +105,11 @@ func cpu(r measure.Result) float64      { return float64(r.RootCPU + r.LeafCPU) 
 
 func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 	fmt.Fprintf(w, "## Distributed against other execution\n\n")
-	fmt.Fprintf(w, "Made by `%s` on %s (%s). Containers with real Prometheus v0.315.0 (3.15) and Thanos v0.42.4 below; of two cores a root has one and each leaf half of one, in all modes; what is below the leaves shares "+
-		"the rest. Modes take turns, run by run; each root answers nothing but the query measured. Answers are compared before anything is timed.\n\n", r.Command, r.Started.Format("2006-01-02"), r.Machine)
+	fmt.Fprintf(w, "Made by `%s` on %s (%s). Containers with real Prometheus v0.315.0 (3.15) and Thanos v0.42.4 below; a root and each leaf may use 0.66 of two cores, in all modes; what is below the leaves is not limited. Modes take turns, run by run; each root answers nothing but the query measured. Answers are compared before anything is timed.\n\n", r.Command, r.Started.Format("2006-01-02"), r.Machine)
 	fmt.Fprintf(w, "- *%s*: a Stride root gives parts of queries to Stride leaves. *%s*: the same root fetches all samples from the same leaves.\n", measure.Distributed, measure.Local)
 	fmt.Fprintf(w, "- *%s*, *%s*: a Thanos root over Thanos leaves on the same stores.\n", measure.ThanosDistributed, measure.ThanosLocal)
 	fmt.Fprintf(w, "- Times are medians of 20 runs (of 5 with a million series, where the most is given beside it). Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
-	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked and in no ratio. Thanos gives each leaf all of the query where Prometheus and a store gateway overlap, and takes copies "+
+	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked and in no ratio. Thanos' distributed mode gives others where two leaves of an environment overlap in time, and its queriers take copies "+
 		"of series apart by how their chunks happen to be cut, so that *pairs apart*, whose replicas scrape at different times, differ too. In *pairs* replicas are equal to the byte, which spares Thanos decoding the second one.\n\n")
 	rows := [][]string{{"", "latency", "CPU of root and leaves", "root memory", "bytes to the root"}}
 	for _, against := range []struct{ name, mode string }{
