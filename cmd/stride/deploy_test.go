@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -186,6 +188,26 @@ func TestDeployedFilesNameMetricsThatAreThere(t *testing.T) {
 		}
 		require.NotEmpty(t, ids)
 	})
+	// Every metric of Stride's own, every alert and every flag is told of where operators look.
+	t.Run("document", func(t *testing.T) {
+		text, err := os.ReadFile("../../docs/operations.md")
+		require.NoError(t, err)
+		for name := range x {
+			base := regexp.MustCompile("_(sum|count|bucket)$").ReplaceAllString(name, "")
+			if strings.HasPrefix(name, "stride_") {
+				require.Contains(t, string(text), "`"+base+"`")
+			}
+		}
+		for _, m := range regexp.MustCompile("`(stride_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
+			require.Contains(t, x, m[1])
+		}
+		for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(string(deployed(t, "alerts.yaml")), -1) {
+			require.Contains(t, string(text), m[1])
+		}
+		for _, f := range serveFlags(t) {
+			require.Contains(t, string(text), "`--"+f+"`", "flag")
+		}
+	})
 }
 
 // What is wrong with an expression is found.
@@ -210,4 +232,15 @@ func TestExposedCheck(t *testing.T) {
 		}
 		require.Contains(t, wrong, want, text)
 	}
+}
+
+// serveFlags are the names of the flags of a node.
+func serveFlags(t *testing.T) (names []string) {
+	t.Helper()
+	s := newServeCommand(kingpin.New("stride", ""))
+	for _, f := range s.cmd.Model().Flags {
+		names = append(names, f.Name)
+	}
+	require.NotEmpty(t, names)
+	return names
 }
