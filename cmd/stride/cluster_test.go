@@ -21,9 +21,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/stride-promql/stride/cmd/stride/client"
-	"github.com/stride-promql/stride/cmd/stride/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
 	"github.com/stride-promql/stride/remote/proto/thanospb"
+	"github.com/stride-promql/stride/source/extlabels"
 )
 
 // cluster is data directories of several clusters, with their external labels.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -26,6 +27,7 @@ import (
 // endpointFlags say which other nodes a node asks, and how.
 type endpointFlags struct {
 	addresses []string
+	servers   remoteReadFlags
 	file      string
 	reload    model.Duration
 	timeout   model.Duration
@@ -66,10 +68,13 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("endpoint.limits.select-samples", "Most samples that another node may send for one selector; 0: no limit.").Default("0").Int64Var(&f.maxSamples)
 	cmd.Flag("endpoint.limits.select-bytes", "Most bytes of labels and chunks that another node may send for one selector, such as 1GB; 0: no limit.").Default("0").BytesVar(&f.maxSelection)
 	f.tls.register(cmd)
+	f.servers.register(cmd)
 }
 
 // some tells whether there are any other nodes.
-func (f *endpointFlags) some() bool { return len(f.addresses) > 0 || f.file != "" }
+func (f *endpointFlags) some() bool {
+	return len(f.addresses) > 0 || len(f.servers.urls) > 0 || f.file != ""
+}
 
 // set makes the endpoints; nil without any.
 func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *traffic, selector *selection.Selector) (*discovery.Set, error) {
@@ -80,22 +85,29 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 		return nil, withCode(exitUsage, errors.New("--endpoint.limits... must not be negative"))
 	}
 	var static discovery.Config
-	for _, a := range f.addresses {
+	for _, a := range slices.Concat(f.addresses, f.servers.urls) {
 		static.Endpoints = append(static.Endpoints, discovery.Endpoint{Address: a})
 	}
 	dial, err := f.tls.options()
 	if err != nil {
 		return nil, err
 	}
+	servers, err := f.servers.options(f)
+	if err != nil {
+		return nil, err
+	}
 	s, err := discovery.New(discovery.Options{
 		Static: static, File: f.file, Refresh: time.Duration(f.reload), Logger: logger,
 		Replicas: replica.Options{Strategy: replica.Strategy(f.strategy), Metrics: replica.NewMetrics(r)},
-		Dial: func(address string) (discovery.Engine, error) {
-			c, err := client.New(address, f.options(append(slices.Clip(dial), grpc.WithStatsHandler(t.of(address)))))
+		Dial: func(e discovery.Endpoint) (discovery.Engine, error) {
+			if discovery.IsURL(e.Address) {
+				return dialServer(e, servers, f.replicas, selector)
+			}
+			c, err := client.New(e.Address, f.options(append(slices.Clip(dial), grpc.WithStatsHandler(t.of(e.Address)))))
 			if err != nil {
 				return nil, err
 			}
-			return endpoint{selection.Of(c, f.replicas, selector), c}, nil
+			return &endpoint{selection.Of(c, f.replicas, selector), c, c.Status}, nil
 		},
 	})
 	if err != nil {
@@ -120,17 +132,15 @@ func (f *endpointFlags) options(dial []grpc.DialOption) client.Options {
 // endpoint is another node. It counts as ready even while it does not answer: queries of its data fail then, or warn, and do not go without it.
 type endpoint struct {
 	*selection.Engine // what is selected of it
-	client            *client.Client
+	io.Closer
+	status func() client.Status
 }
 
-// Close implements discovery.Engine.
-func (e endpoint) Close() error { return e.client.Close() }
-
 // Ready implements discovery.Engine.
-func (endpoint) Ready() bool { return true }
+func (*endpoint) Ready() bool { return true }
 
 // LastError implements discovery.Engine.
-func (e endpoint) LastError() error { return e.client.Status().LastError }
+func (e *endpoint) LastError() error { return e.status().LastError }
 
 // awaitEndpoints waits until all other nodes have been asked once what they have, which may have failed.
 func awaitEndpoints(ctx context.Context, s *discovery.Set) {
@@ -142,7 +152,7 @@ func awaitEndpoints(ctx context.Context, s *discovery.Set) {
 	for {
 		asked := true
 		for _, st := range s.Statuses() {
-			if c, ok := st.Engine.(endpoint); ok && c.client.Status().LastCheck.IsZero() {
+			if c, ok := st.Engine.(*endpoint); ok && c.status().LastCheck.IsZero() {
 				asked = false
 			}
 		}
@@ -159,8 +169,8 @@ func awaitEndpoints(ctx context.Context, s *discovery.Set) {
 
 // kind is what an endpoint is, in the words of Thanos.
 func kind(e remote.RemoteEngine) string {
-	if c, ok := e.(endpoint); ok && c.client.Status().Component != "" {
-		return c.client.Status().Component
+	if c, ok := e.(*endpoint); ok && c.status().Component != "" {
+		return c.status().Component
 	}
 	return "query"
 }
@@ -173,8 +183,8 @@ func endpointStatuses(s *discovery.Set) []api.Endpoint {
 	var out []api.Endpoint
 	for _, st := range s.Statuses() {
 		e := api.Endpoint{Kind: kind(st.Engine), Name: st.Address, LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
-		if c, ok := st.Engine.(endpoint); ok {
-			e.LastCheck = c.client.Status().LastCheck.UTC()
+		if c, ok := st.Engine.(*endpoint); ok {
+			e.LastCheck = c.status().LastCheck.UTC()
 		}
 		for _, c := range st.Engine.Coverage() {
 			if len(c.Intervals) == 0 {

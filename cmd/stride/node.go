@@ -25,13 +25,13 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/stride-promql/stride/cmd/stride/api"
-	"github.com/stride-promql/stride/cmd/stride/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
 	"github.com/stride-promql/stride/engine"
 	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/discovery"
 	nodeserver "github.com/stride-promql/stride/remote/server"
 	"github.com/stride-promql/stride/source/dedup"
+	"github.com/stride-promql/stride/source/extlabels"
 	"github.com/stride-promql/stride/source/selection"
 )
 

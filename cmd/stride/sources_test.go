@@ -11,12 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
-	"github.com/stride-promql/stride/cmd/stride/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
 	"github.com/stride-promql/stride/engine"
 	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	nodeserver "github.com/stride-promql/stride/remote/server"
+	"github.com/stride-promql/stride/source/extlabels"
 )
 
 // asStore makes a node look like a Thanos component that gives samples and evaluates nothing.

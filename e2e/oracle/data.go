@@ -14,7 +14,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stride-promql/stride/cmd/stride/extlabels"
+	"github.com/stride-promql/stride/source/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
 )
 

@@ -24,14 +24,17 @@ var mayImport = map[string][]string{
 
 	// What both sides of a distributed query share.
 	"remote":                {"internal/bitmap"},
+	"source/chunkseries":    {},
 	"source/dedup":          {},
+	"source/extlabels":      {},
+	"source/remoteread":     {"remote", "remote/proto/...", "source/chunkseries", "source/extlabels"},
 	"source/selection":      {"remote"},
 	"remote/discovery":      {"remote/replica"},
 	"remote/replica":        {},
 	"remote/proto/stridepb": {},
 	"remote/proto/thanospb": {},
 	"remote/proto/wire":     {"internal/bitmap", "internal/chunkdecode", "remote/proto/stridepb", "remote/proto/thanospb"},
-	"remote/client":         {"internal/bitmap", "remote/proto/..."},
+	"remote/client":         {"internal/bitmap", "remote/proto/...", "source/chunkseries"},
 	"remote/server":         {"internal/bitmap", "remote/proto/..."},
 
 	// What to compute. It knows nothing of operators.
@@ -54,12 +57,11 @@ var mayImport = map[string][]string{
 	"physicalplan": {"internal/bitmap", "logicalplan", "operators/...", "remote"},
 
 	"engine": {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
-	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/extlabels", "cmd/stride/livedata", "cmd/stride/tracing", "engine", "internal/gendata", "internal/tsdbdir", "operators",
-		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/selection"},
+	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/livedata", "cmd/stride/tracing", "engine", "internal/gendata", "internal/tsdbdir", "operators",
+		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/extlabels", "source/remoteread", "source/selection"},
 
 	"cmd/stride/api":                 {"engine", "operators"},
 	"cmd/stride/client":              {},
-	"cmd/stride/extlabels":           {},
 	"cmd/stride/livedata":            {"internal/tsdbdir"},
 	"cmd/stride/tracing":             {},
 	"cmd/stride/tracing/tracingtest": {},

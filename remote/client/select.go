@@ -15,6 +15,7 @@ import (
 
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/proto/wire"
+	"github.com/stride-promql/stride/source/chunkseries"
 )
 
 // Querier implements remote.Selector. Samples of Thanos nodes are raw, not downsampled ones. Copies of a series that differ in replica labels
@@ -165,7 +166,7 @@ func (q *querier) Close() error {
 
 // seriesSource gives series one after another, and io.EOF behind the last one. Errors name the node.
 type seriesSource interface {
-	series() (*series, error)
+	series() (*chunkseries.Series, error)
 	warnings() annotations.Annotations
 }
 
@@ -176,7 +177,7 @@ type seriesSet struct {
 	end    context.CancelFunc
 	sorted bool
 	source seriesSource // nil before the first Next
-	at     *series
+	at     *chunkseries.Series
 	err    error
 }
 
@@ -191,8 +192,8 @@ func (s *seriesSet) Next() bool {
 		}
 	}
 	before := s.at
-	if s.at, s.err = s.source.series(); s.err == nil && s.sorted && before != nil && labels.Compare(before.labels, s.at.labels) >= 0 {
-		s.err = s.client.error(fmt.Errorf("series are not in order: %s comes behind %s", s.at.labels, before.labels))
+	if s.at, s.err = s.source.series(); s.err == nil && s.sorted && before != nil && labels.Compare(before.Labels, s.at.Labels) >= 0 {
+		s.err = s.client.error(fmt.Errorf("series are not in order: %s comes behind %s", s.at.Labels, before.Labels))
 	}
 	if s.err != nil {
 		s.end()
@@ -219,9 +220,9 @@ func (s *seriesSet) Warnings() annotations.Annotations {
 type sampleSet struct{ *seriesSet }
 
 // At implements storage.SeriesSet.
-func (s *sampleSet) At() storage.Series { return s.at.samples() }
+func (s *sampleSet) At() storage.Series { return s.at.Samples() }
 
 type chunkSet struct{ *seriesSet }
 
 // At implements storage.ChunkSeriesSet.
-func (s *chunkSet) At() storage.ChunkSeries { return s.at.asChunks() }
+func (s *chunkSet) At() storage.ChunkSeries { return s.at.ChunkSeries() }

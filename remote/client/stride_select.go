@@ -12,6 +12,7 @@ import (
 
 	"github.com/stride-promql/stride/remote/proto/stridepb"
 	"github.com/stride-promql/stride/remote/proto/wire"
+	"github.com/stride-promql/stride/source/chunkseries"
 )
 
 // strideSeries are the series of a Stride node.
@@ -44,7 +45,7 @@ func (q *querier) openStride(ctx context.Context, sorted bool, hints *storage.Se
 }
 
 // series implements seriesSource.
-func (s *strideSeries) series() (*series, error) {
+func (s *strideSeries) series() (*chunkseries.Series, error) {
 	out, err := s.read()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -56,7 +57,7 @@ func (s *strideSeries) series() (*series, error) {
 }
 
 // read puts a series together. Only what follows it tells that it is whole.
-func (s *strideSeries) read() (out *series, err error) {
+func (s *strideSeries) read() (out *chunkseries.Series, err error) {
 	for {
 		switch {
 		case len(s.pending) == 0 && s.ended:
@@ -82,7 +83,7 @@ func (s *strideSeries) read() (out *series, err error) {
 			if len(rest) > 0 {
 				return nil, errors.New("something follows the labels of a series")
 			}
-			out = &series{labels: l.Labels}
+			out = &chunkseries.Series{Labels: l.Labels}
 			if err := s.meter.addSeries(len(m.Labels)); err != nil {
 				return nil, err
 			}
@@ -94,12 +95,12 @@ func (s *strideSeries) read() (out *series, err error) {
 		for _, m := range m.Chunks {
 			c, err := s.chunks.Read(m)
 			if err != nil {
-				return nil, fmt.Errorf("series %s: %w", out.labels, err)
+				return nil, fmt.Errorf("series %s: %w", out.Labels, err)
 			}
 			if err := s.meter.addChunk(c); err != nil {
 				return nil, err
 			}
-			out.chunks = append(out.chunks, c)
+			out.Chunks = append(out.Chunks, c)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/proto/wire"
+	"github.com/stride-promql/stride/source/chunkseries"
 )
 
 // thanosSeries are the series of a Thanos node.
@@ -32,7 +33,7 @@ type thanosSeries struct {
 
 // copied is a series without replica labels.
 type copied struct {
-	series
+	chunkseries.Series
 	whole labels.Labels // with them
 }
 
@@ -62,8 +63,8 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 }
 
 // series implements seriesSource.
-func (s *thanosSeries) series() (*series, error) {
-	var out *series
+func (s *thanosSeries) series() (*chunkseries.Series, error) {
+	var out *chunkseries.Series
 	var err error
 	if len(s.replicas) == 0 {
 		out, err = s.read()
@@ -80,7 +81,7 @@ func (s *thanosSeries) series() (*series, error) {
 }
 
 // read puts a series together. It may come in parts, one behind the other.
-func (s *thanosSeries) read() (out *series, err error) {
+func (s *thanosSeries) read() (out *chunkseries.Series, err error) {
 	for {
 		switch {
 		case len(s.pending) == 0 && s.ended:
@@ -100,11 +101,11 @@ func (s *thanosSeries) read() (out *series, err error) {
 			return nil, err
 		}
 		if out == nil {
-			out = &series{labels: l}
+			out = &chunkseries.Series{Labels: l}
 			if err := s.meter.addSeries(int(l.ByteSize())); err != nil {
 				return nil, err
 			}
-		} else if !labels.Equal(out.labels, l) {
+		} else if !labels.Equal(out.Labels, l) {
 			return out, nil
 		}
 		s.pending = s.pending[1:]
@@ -116,13 +117,13 @@ func (s *thanosSeries) read() (out *series, err error) {
 			if err := s.meter.addChunk(c); err != nil {
 				return nil, err
 			}
-			out.chunks = append(out.chunks, c)
+			out.Chunks = append(out.Chunks, c)
 		}
 	}
 }
 
 // strip gives the next series without replica labels. All are read before the first: without these labels their order is another.
-func (s *thanosSeries) strip() (*series, error) {
+func (s *thanosSeries) strip() (*chunkseries.Series, error) {
 	if s.stripped == nil {
 		s.stripped = []copied{}
 		b := labels.NewBuilder(labels.EmptyLabels())
@@ -134,21 +135,21 @@ func (s *thanosSeries) strip() (*series, error) {
 			if err != nil {
 				return nil, err
 			}
-			b.Reset(one.labels)
+			b.Reset(one.Labels)
 			b.Del(s.replicas...)
-			s.stripped = append(s.stripped, copied{series{b.Labels(), one.chunks}, one.labels})
+			s.stripped = append(s.stripped, copied{chunkseries.Series{Labels: b.Labels(), Chunks: one.Chunks}, one.Labels})
 		}
-		slices.SortFunc(s.stripped, func(a, b copied) int { return labels.Compare(a.labels, b.labels) })
+		slices.SortFunc(s.stripped, func(a, b copied) int { return labels.Compare(a.Labels, b.Labels) })
 	}
 	if len(s.stripped) == 0 {
 		return nil, io.EOF
 	}
 	out := s.stripped[0]
 	s.stripped = s.stripped[1:]
-	if len(s.stripped) > 0 && labels.Equal(out.labels, s.stripped[0].labels) {
+	if len(s.stripped) > 0 && labels.Equal(out.Labels, s.stripped[0].Labels) {
 		return nil, fmt.Errorf("%s and %s are copies of one series, and a query that needs samples of copies cannot be evaluated here", out.whole, s.stripped[0].whole)
 	}
-	return &out.series, nil
+	return &out.Series, nil
 }
 
 // receive takes in the next message, or notes the end.

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -21,16 +23,21 @@ import (
 //	  - address: dns+leaf-b.example.org:10901   # each address of the name is an endpoint
 //	    group: b                                # all of them hold the same data
 //	  - address: dnssrv+_grpc._tcp.leaf-c.example.org
+//	  - address: http://prometheus:9090         # a Prometheus server, by remote read
+//	    external_labels: {region: eu}           # besides those of its own configuration
 type Config struct {
 	Endpoints []Endpoint `yaml:"endpoints"`
 }
 
 // Endpoint is one address, or a name that stands for several.
 type Endpoint struct {
-	// Address is host:port, or a name to look up behind dns+ (A and AAAA records, with a port) or dnssrv+ (SRV records).
+	// Address is host:port, or a name to look up behind dns+ (A and AAAA records, with a port) or dnssrv+ (SRV records), or the http or
+	// https URL of a server that is asked by other means than gRPC.
 	Address string `yaml:"address"`
 	// Group says that all endpoints with the same group hold the same data. Without, endpoints say so themselves.
 	Group string `yaml:"group,omitempty"`
+	// ExternalLabels are those of a server with a URL.
+	ExternalLabels map[string]string `yaml:"external_labels,omitempty"`
 }
 
 // The prefixes of addresses that are looked up.
@@ -59,6 +66,15 @@ func (c Config) Validate() error {
 		}
 		seen[e.Address] = true
 		address := e.Address
+		if IsURL(address) {
+			if err := e.validateURL(); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(e.ExternalLabels) > 0 {
+			return fmt.Errorf("endpoints: %q says itself which external labels it has; only http and https URLs take some", address)
+		}
 		switch {
 		case strings.HasPrefix(address, dnsSRVPrefix):
 			if strings.TrimPrefix(address, dnsSRVPrefix) == "" {
@@ -76,6 +92,29 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (e Endpoint) validateURL() error {
+	u, err := url.Parse(e.Address)
+	switch {
+	case err != nil:
+		return fmt.Errorf("endpoints: %w", err)
+	case u.Host == "":
+		return fmt.Errorf("endpoints: %q has no host", e.Address)
+	case u.User != nil:
+		return fmt.Errorf("endpoints: %q has a user name in it, which would show in errors and in the log", u.Redacted())
+	}
+	for name, value := range e.ExternalLabels {
+		if !model.UTF8Validation.IsValidLabelName(name) || name == model.MetricNameLabel || value == "" {
+			return fmt.Errorf("endpoints: %q cannot have the external label %s=%q", e.Address, name, value)
+		}
+	}
+	return nil
+}
+
+// IsURL tells URLs from addresses of nodes that are asked by gRPC.
+func IsURL(address string) bool {
+	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
 }
 
 // with are the endpoints of both, those of c first; one that is in both is taken from c.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -37,8 +38,8 @@ type Options struct {
 	Refresh time.Duration
 	// Linger is how long a connection stays open that is not wanted any more, for queries that use it; 0 is 2 min.
 	Linger time.Duration
-	// Dial makes the engine of an address. It may not wait for the connection.
-	Dial func(address string) (Engine, error)
+	// Dial makes the engine of an endpoint, whose address is not a name to look up any more. It may not wait for the connection.
+	Dial func(Endpoint) (Engine, error)
 	// Replicas are the options of groups.
 	Replicas replica.Options
 	// Resolver looks names up; nil is the system's.
@@ -60,10 +61,10 @@ type Set struct {
 	begun chan struct{}
 }
 
-// connection is an engine and the group that the configuration puts it into.
+// connection is an engine and what the configuration says of it.
 type connection struct {
-	engine Engine
-	group  string
+	engine   Engine
+	endpoint Endpoint
 }
 
 // grouped is a group and who is in it.
@@ -150,7 +151,7 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 	s.mu.Lock()
 	endpoints := s.opts.Static.with(s.file).Endpoints
 	s.mu.Unlock()
-	wanted := map[string]string{} // address -> group
+	wanted := map[string]Endpoint{} // by address
 	for _, e := range endpoints {
 		addresses, err := resolve(ctx, s.opts.Resolver, e.Address)
 		if err != nil {
@@ -161,28 +162,28 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 		}
 		for _, a := range addresses {
 			if _, ok := wanted[a]; !ok {
-				wanted[a] = e.Group
+				wanted[a] = Endpoint{Address: a, Group: e.Group, ExternalLabels: e.ExternalLabels}
 			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for address, c := range s.connected {
-		if group, ok := wanted[address]; !ok || group != c.group {
+		if e, ok := wanted[address]; !ok || e.Group != c.endpoint.Group || !maps.Equal(e.ExternalLabels, c.endpoint.ExternalLabels) {
 			delete(s.connected, address)
 			drop(c.engine)
 		}
 	}
-	for address, group := range wanted {
+	for address, endpoint := range wanted {
 		if _, ok := s.connected[address]; ok {
 			continue
 		}
-		e, err := s.opts.Dial(address)
+		e, err := s.opts.Dial(endpoint)
 		if err != nil {
 			s.opts.Logger.Error("Connecting to an endpoint failed", "endpoint", address, "err", err)
 			continue
 		}
-		s.connected[address] = &connection{e, group}
+		s.connected[address] = &connection{e, endpoint}
 	}
 }
 
@@ -215,8 +216,8 @@ func (s *Set) Engines() []remote.RemoteEngine {
 	for _, c := range s.connected {
 		switch {
 		case !c.engine.Ready():
-		case c.group != "":
-			configured[c.group] = append(configured[c.group], c.engine)
+		case c.endpoint.Group != "":
+			configured[c.endpoint.Group] = append(configured[c.endpoint.Group], c.engine)
 		default:
 			ready = append(ready, c.engine)
 		}
@@ -267,7 +268,7 @@ func (s *Set) Statuses() []Status {
 	defer s.mu.Unlock()
 	var out []Status
 	for address, c := range s.connected {
-		out = append(out, Status{address, c.group, c.engine, c.engine.Ready(), c.engine.LastError()})
+		out = append(out, Status{address, c.endpoint.Group, c.engine, c.engine.Ready(), c.engine.LastError()})
 	}
 	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Address, b.Address) })
 	return out

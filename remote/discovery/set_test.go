@@ -23,6 +23,7 @@ import (
 // fake is an engine without a connection.
 type fake struct {
 	name   string
+	of     Endpoint
 	caps   remote.Capabilities
 	ready  atomic.Bool
 	closed atomic.Bool
@@ -92,9 +93,9 @@ func TestSet(t *testing.T) {
 		dns := &names{of: map[string][]string{"leaf": {"10.0.0.2", "10.0.0.1"}, "_grpc._tcp.x": {"p", "q"}}}
 		s, err := New(Options{
 			Static: Config{Endpoints: []Endpoint{{Address: "static:1"}}}, File: file, Resolver: dns,
-			Dial: func(address string) (Engine, error) {
-				f := &fake{name: address}
-				dialled[address] = f
+			Dial: func(e Endpoint) (Engine, error) {
+				f := &fake{name: e.Address, of: e}
+				dialled[e.Address] = f
 				return f, nil
 			},
 		})
@@ -139,6 +140,18 @@ func TestSet(t *testing.T) {
 		require.Equal(t, "other:1 static:1", namesOf(s.Engines()))
 		require.Len(t, s.Statuses(), 2)
 
+		// A server with a URL is connected to again where its labels change.
+		write("endpoints:\n  - address: other:1\n  - address: http://p/x\n    external_labels: {a: b}\n")
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		first := dialled["http://p/x"]
+		require.Equal(t, map[string]string{"a": "b"}, first.of.ExternalLabels)
+		write("endpoints:\n  - address: other:1\n  - address: http://p/x\n    external_labels: {a: c}\n")
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		require.True(t, first.closed.Load())
+		require.Equal(t, Endpoint{Address: "http://p/x", ExternalLabels: map[string]string{"a": "c"}}, dialled["http://p/x"].of)
+
 		// One that is away for a while is not asked.
 		dialled["other:1"].ready.Store(false)
 		require.Equal(t, "static:1", namesOf(s.Engines()))
@@ -160,12 +173,17 @@ func TestSet(t *testing.T) {
 
 func TestConfig(t *testing.T) {
 	for content, want := range map[string]string{
-		"endpoints:\n  - address: a:1\n  - address: a:1\n": `"a:1" is there twice`,
-		"endpoints:\n  - address: a\n":                     `"a" is not host:port`,
-		"endpoints:\n  - address: dns+a\n":                 `"dns+a" is not host:port`,
-		"endpoints:\n  - address: dnssrv+\n":               "has no name to look up",
-		"endpoints:\n  - address: srv+a:1\n":               "unknown prefix",
-		"endpoint: []\n":                                   "field endpoint not found",
+		"endpoints:\n  - address: a:1\n  - address: a:1\n":                        `"a:1" is there twice`,
+		"endpoints:\n  - address: a\n":                                            `"a" is not host:port`,
+		"endpoints:\n  - address: dns+a\n":                                        `"dns+a" is not host:port`,
+		"endpoints:\n  - address: dnssrv+\n":                                      "has no name to look up",
+		"endpoints:\n  - address: srv+a:1\n":                                      "unknown prefix",
+		"endpoints:\n  - address: http:///x\n":                                    "has no host",
+		"endpoints:\n  - address: http://u:secret@h:1\n":                          "http://u:xxxxx@h:1",
+		"endpoints:\n  - address: a:1\n    external_labels: {a: b}\n":             "says itself",
+		"endpoints:\n  - address: http://a\n    external_labels: {__name__: b}\n": "cannot have the external label __name__",
+		"endpoints:\n  - address: http://a\n    external_labels: {a: \"\"}\n":     "cannot have the external label a",
+		"endpoint: []\n": "field endpoint not found",
 	} {
 		_, err := Parse([]byte(content))
 		require.ErrorContains(t, err, want)

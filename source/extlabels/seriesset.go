@@ -28,6 +28,7 @@ type seriesSet[S labelled] struct {
 	hidden   func() (bool, error)
 	with     func(S, labels.Labels) S
 	builder  *labels.Builder
+	wanted   bool // in order
 
 	begun  bool
 	sorted bool       // the inner set, as far as it is known
@@ -44,8 +45,8 @@ type entry[S labelled] struct {
 	after  labels.Labels
 }
 
-func newSeriesSet[S labelled](inner innerSet[S], external labels.Labels, hidden func() (bool, error), with func(S, labels.Labels) S) *seriesSet[S] {
-	return &seriesSet[S]{inner: inner, external: external, hidden: hidden, with: with, builder: labels.NewBuilder(labels.EmptyLabels()), sorted: true}
+func newSeriesSet[S labelled](inner innerSet[S], wanted bool, external labels.Labels, hidden func() (bool, error), with func(S, labels.Labels) S) *seriesSet[S] {
+	return &seriesSet[S]{inner: inner, wanted: wanted, external: external, hidden: hidden, with: with, builder: labels.NewBuilder(labels.EmptyLabels()), sorted: true}
 }
 
 // Next implements storage.SeriesSet.
@@ -103,12 +104,12 @@ func (s *seriesSet[S]) hold() {
 	s.held = append(s.held, entry[S]{series, before, s.builder.Labels()})
 }
 
-// holdAll reads all series that are left, and sorts them if they came sorted.
+// holdAll reads all series that are left, and sorts them if they came sorted, or are to be.
 func (s *seriesSet[S]) holdAll() {
 	for !s.ended {
 		s.hold()
 	}
-	if slices.IsSortedFunc(s.held, func(a, b entry[S]) int { return labels.Compare(a.before, b.before) }) {
+	if s.wanted || slices.IsSortedFunc(s.held, func(a, b entry[S]) int { return labels.Compare(a.before, b.before) }) {
 		slices.SortStableFunc(s.held, byAfter)
 	}
 }

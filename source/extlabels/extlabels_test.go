@@ -269,11 +269,11 @@ func (s *labelsSet) At() storage.Series              { return &storage.SeriesEnt
 func (*labelsSet) Err() error                        { return nil }
 func (*labelsSet) Warnings() annotations.Annotations { return nil }
 
-func labelsOf(t *testing.T, s storage.Queryable, selector string) ([]string, error) {
+func labelsOf(t *testing.T, s storage.Queryable, sorted bool, selector string) ([]string, error) {
 	t.Helper()
 	q, err := s.Querier(0, 0)
 	require.NoError(t, err)
-	set := q.Select(t.Context(), true, nil, matchersOf(t, selector)...)
+	set := q.Select(t.Context(), sorted, nil, matchersOf(t, selector)...)
 	var all []string
 	for set.Next() {
 		all = append(all, set.At().Labels().String())
@@ -299,7 +299,7 @@ func TestOrder(t *testing.T) {
 		{labelsOnly{labels.FromStrings("b", "1"), a, ab}, []string{`{b="1", x="1"}`, `{a="1", x="1"}`, `{a="1", b="2", x="1"}`}},
 		{nil, nil},
 	} {
-		got, err := labelsOf(t, New(tc.inner, x), `{x="1"}`)
+		got, err := labelsOf(t, New(tc.inner, x), false, `{x="1"}`)
 		require.NoError(t, err)
 		require.Equal(t, tc.want, got)
 	}
@@ -312,7 +312,7 @@ func TestStreams(t *testing.T) {
 		inner.series = append(inner.series, labels.FromStrings("a", n))
 	}
 	none := func() (bool, error) { return false, nil }
-	set := newSeriesSet(inner, labels.FromStrings("x", "1"), none, func(_ storage.Series, l labels.Labels) storage.Series { return labelledSeries{labels: l} })
+	set := newSeriesSet(inner, true, labels.FromStrings("x", "1"), none, func(_ storage.Series, l labels.Labels) storage.Series { return labelledSeries{labels: l} })
 	require.Zero(t, inner.at)
 	require.True(t, set.Next())
 	require.Equal(t, 2, inner.at)
@@ -324,14 +324,19 @@ func TestStreams(t *testing.T) {
 func TestHiddenLabels(t *testing.T) {
 	x := labels.FromStrings("x", "1")
 	own := labels.FromStrings("a", "1", "x", "own")
-	got, err := labelsOf(t, New(labelsOnly{own, labels.FromStrings("a", "2")}, x), `{x="1"}`)
+	got, err := labelsOf(t, New(labelsOnly{own, labels.FromStrings("a", "2")}, x), false, `{x="1"}`)
 	require.NoError(t, err)
 	require.Equal(t, []string{`{a="1", x="1"}`, `{a="2", x="1"}`}, got)
-	got, err = labelsOf(t, New(labelsOnly{own}, x), `{x="own"}`)
+	got, err = labelsOf(t, New(labelsOnly{own}, x), false, `{x="own"}`)
 	require.NoError(t, err)
 	require.Empty(t, got)
 
-	_, err = labelsOf(t, New(labelsOnly{labels.FromStrings("a", "1"), labels.FromStrings("a", "0"), own}, x), `{x="1"}`)
+	// In order, though what is hidden was not.
+	got, err = labelsOf(t, New(labelsOnly{own, labels.FromStrings("a", "0")}, x), true, `{x="1"}`)
+	require.NoError(t, err)
+	require.Equal(t, []string{`{a="0", x="1"}`, `{a="1", x="1"}`}, got)
+
+	_, err = labelsOf(t, New(labelsOnly{labels.FromStrings("a", "1"), labels.FromStrings("a", "0"), own}, x), true, `{x="1"}`)
 	require.EqualError(t, err, `several series become {a="1", x="1"}, because the external labels {x="1"} hide labels of their own: rename the labels of the series or the external labels`)
 }
 
@@ -344,10 +349,10 @@ func (closedStorage) ChunkQuerier(int64, int64) (storage.ChunkQuerier, error) { 
 
 func TestErrors(t *testing.T) {
 	none := func() (bool, error) { return false, nil }
-	set := newSeriesSet(storage.ErrSeriesSet(errClosed), external, none, func(s storage.Series, _ labels.Labels) storage.Series { return s })
+	set := newSeriesSet(storage.ErrSeriesSet(errClosed), true, external, none, func(s storage.Series, _ labels.Labels) storage.Series { return s })
 	require.False(t, set.Next())
 	require.ErrorIs(t, set.Err(), errClosed)
-	set = newSeriesSet(storage.EmptySeriesSet(), external, func() (bool, error) { return false, errClosed }, func(s storage.Series, _ labels.Labels) storage.Series { return s })
+	set = newSeriesSet(storage.EmptySeriesSet(), true, external, func() (bool, error) { return false, errClosed }, func(s storage.Series, _ labels.Labels) storage.Series { return s })
 	require.False(t, set.Next())
 	require.ErrorIs(t, set.Err(), errClosed)
 

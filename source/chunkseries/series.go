@@ -1,4 +1,5 @@
-package client
+// Package chunkseries makes series of chunks that came over a network: in any order, some of them twice.
+package chunkseries
 
 import (
 	"bytes"
@@ -11,24 +12,24 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunks"
 )
 
-// series is one series of a node.
-type series struct {
-	labels labels.Labels
-	chunks []chunks.Meta
+// Series is one series and its chunks, as they came.
+type Series struct {
+	Labels labels.Labels
+	Chunks []chunks.Meta
 }
 
 // arrange puts the chunks in order and leaves copies out, which come from nodes that ask several ones with the same data. It tells whether
 // chunks overlap then.
-func (s *series) arrange() (overlap bool) {
-	sorted := slices.IsSortedFunc(s.chunks, compareChunks)
+func (s *Series) arrange() (overlap bool) {
+	sorted := slices.IsSortedFunc(s.Chunks, compareChunks)
 	if !sorted {
-		slices.SortStableFunc(s.chunks, compareChunks)
+		slices.SortStableFunc(s.Chunks, compareChunks)
 	}
-	s.chunks = slices.CompactFunc(s.chunks, func(a, b chunks.Meta) bool {
+	s.Chunks = slices.CompactFunc(s.Chunks, func(a, b chunks.Meta) bool {
 		return compareChunks(a, b) == 0 && a.Chunk.Encoding() == b.Chunk.Encoding() && bytes.Equal(a.Chunk.Bytes(), b.Chunk.Bytes())
 	})
-	for i := 1; i < len(s.chunks); i++ {
-		overlap = overlap || s.chunks[i].MinTime <= s.chunks[i-1].MaxTime
+	for i := 1; i < len(s.Chunks); i++ {
+		overlap = overlap || s.Chunks[i].MinTime <= s.Chunks[i-1].MaxTime
 	}
 	return overlap
 }
@@ -37,35 +38,35 @@ func compareChunks(a, b chunks.Meta) int {
 	return cmp.Or(cmp.Compare(a.MinTime, b.MinTime), cmp.Compare(a.MaxTime, b.MaxTime))
 }
 
-// samples are those of all chunks; of samples with the same time there is one.
-func (s *series) samples() storage.Series {
+// Samples are those of all chunks; of samples with the same time there is one.
+func (s *Series) Samples() storage.Series {
 	overlap := s.arrange()
-	if len(s.chunks) == 0 {
-		return storage.NewListSeries(s.labels, nil)
+	if len(s.Chunks) == 0 {
+		return storage.NewListSeries(s.Labels, nil)
 	}
 	if !overlap {
-		return &storage.SeriesEntry{Lset: s.labels, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
-			return &chained{rest: s.chunks}
+		return &storage.SeriesEntry{Lset: s.Labels, SampleIteratorFn: func(chunkenc.Iterator) chunkenc.Iterator {
+			return &chained{rest: s.Chunks}
 		}}
 	}
-	parts := make([]storage.Series, len(s.chunks))
-	for i, c := range s.chunks {
-		parts[i] = &storage.SeriesEntry{Lset: s.labels, SampleIteratorFn: c.Chunk.Iterator}
+	parts := make([]storage.Series, len(s.Chunks))
+	for i, c := range s.Chunks {
+		parts[i] = &storage.SeriesEntry{Lset: s.Labels, SampleIteratorFn: c.Chunk.Iterator}
 	}
 	return storage.ChainedSeriesMerge(parts...)
 }
 
 var mergeChunks = storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge)
 
-// asChunks are chunks that do not overlap.
-func (s *series) asChunks() storage.ChunkSeries {
+// ChunkSeries are chunks that do not overlap.
+func (s *Series) ChunkSeries() storage.ChunkSeries {
 	overlap := s.arrange()
 	if !overlap {
-		return chunkSeries(s.labels, s.chunks...)
+		return chunkSeries(s.Labels, s.Chunks...)
 	}
-	parts := make([]storage.ChunkSeries, len(s.chunks))
-	for i, c := range s.chunks {
-		parts[i] = chunkSeries(s.labels, c)
+	parts := make([]storage.ChunkSeries, len(s.Chunks))
+	for i, c := range s.Chunks {
+		parts[i] = chunkSeries(s.Labels, c)
 	}
 	return mergeChunks(parts...)
 }

@@ -57,7 +57,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 		return storage.EmptySeriesSet()
 	}
 	inner := q.inner.Select(ctx, sorted, hints, orAll(rest)...)
-	return newSeriesSet(inner, q.external, q.hidden(ctx), func(s storage.Series, l labels.Labels) storage.Series { return labelledSeries{s, l} })
+	return newSeriesSet(inner, sorted, q.external, q.hidden(ctx), func(s storage.Series, l labels.Labels) storage.Series { return labelledSeries{s, l} })
 }
 
 type labelledSeries struct {
@@ -80,7 +80,7 @@ func (q *chunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.S
 		return storage.EmptyChunkSeriesSet()
 	}
 	inner := q.inner.Select(ctx, sorted, hints, orAll(rest)...)
-	return newSeriesSet(inner, q.external, q.hidden(ctx), func(s storage.ChunkSeries, l labels.Labels) storage.ChunkSeries { return labelledChunkSeries{s, l} })
+	return newSeriesSet(inner, sorted, q.external, q.hidden(ctx), func(s storage.ChunkSeries, l labels.Labels) storage.ChunkSeries { return labelledChunkSeries{s, l} })
 }
 
 type labelledChunkSeries struct {
