@@ -195,17 +195,17 @@ func TestDeployedFilesNameMetricsThatAreThere(t *testing.T) {
 		for name := range x {
 			base := regexp.MustCompile("_(sum|count|bucket)$").ReplaceAllString(name, "")
 			if strings.HasPrefix(name, "stride_") {
-				require.Contains(t, string(text), "`"+base+"`")
+				require.True(t, strings.Contains(string(text), "`"+base+"`"), base)
 			}
 		}
 		for _, m := range regexp.MustCompile("`(stride_[a-z_]+)`").FindAllStringSubmatch(string(text), -1) {
 			require.Contains(t, x, m[1])
 		}
 		for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(string(deployed(t, "alerts.yaml")), -1) {
-			require.Contains(t, string(text), m[1])
+			require.True(t, strings.Contains(string(text), m[1]), m[1])
 		}
 		for _, f := range serveFlags(t) {
-			require.Contains(t, string(text), "`--"+f+"`", "flag")
+			require.True(t, strings.Contains(string(text), "`--"+f+"`"), f)
 		}
 	})
 }
