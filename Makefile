@@ -85,8 +85,8 @@ fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 differential: ## compare QUERIES generated queries with Prometheus, from SEED on
 	$(GO) test ./engine -run '^TestDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
 
-distributed: ## compare QUERIES generated queries over data that is spread over engines, in three ways, with Prometheus
-	$(GO) test ./engine -run '^TestDistributedDifferential$$' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
+distributed: ## compare QUERIES generated queries over data that is spread over engines, in each of six ways, with Prometheus
+	$(GO) test ./engine -run '^Test(Distributed|Unlabelled)Differential' -v -timeout 0 -count 1 -queries $(QUERIES) -seed $(SEED)
 
 # The harness is a module of its own, and so are parts of it.
 BENCH = cd bench && $(GO) run ./cmd/bench

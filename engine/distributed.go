@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -277,6 +278,8 @@ func (s ofText) Next(ctx context.Context) (*remote.Columns, error) {
 // Trailer implements remote.ColumnStream.
 func (s ofText) Trailer() remote.Trailer {
 	t := s.ColumnStream.Trailer()
+	before := make([]int64, s.from)
+	t.Stats.Total, t.Stats.Read = slices.Concat(before, t.Stats.Total), slices.Concat(before, t.Stats.Read)
 	var plain annotations.Annotations
 	for _, err := range t.Annotations {
 		if _, placed := err.(interface{ SetQuery(string) }); placed {

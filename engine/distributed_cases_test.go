@@ -294,7 +294,7 @@ func TestRangesWithoutStepsOfASeam(t *testing.T) {
 	}
 	o := baseOpts()
 	o.BatchSteps = 1
-	for _, query := range []string{`sum_over_time(m[1h])`, `avg_over_time(m[1h])`, `rate(m[1h])`, `increase(m[1h])`, `idelta(m[1h])`, `histogram_count(last_over_time(m[1h]))`} {
+	for _, query := range []string{`sum_over_time(m[1h])`, `avg_over_time(m[1h])`, `rate(m[1h])`, `increase(m[1h])`, `idelta(m[1h])`, `histogram_count(last_over_time(m[1h]))`, `quantile_over_time(time() / 40000, histogram_sum(m)[1h:7m])`, `predict_linear(histogram_count(m)[40m:10m], time() / 100)`} {
 		at := times{start: 2 * 3600, end: 5 * 3600, step: 600}
 		want := answer(t, prometheusEngine(t, baseOpts()), all, query, at)
 		got := answer(t, engine.NewDistributed(o, remote.StaticEndpoints(engines)), nil, query, at)

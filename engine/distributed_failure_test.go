@@ -225,6 +225,43 @@ func TestDistributedStats(t *testing.T) {
 	}
 }
 
+// streaming is an engine that evaluates text and streams the result.
+type streaming struct{ remote.RemoteEngine }
+
+func (e streaming) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
+	of, err := e.RemoteEngine.NewRangeQuery(ctx, opts, q, start, end, interval)
+	return streamedQuery{of, start, end, interval}, err
+}
+
+type streamedQuery struct {
+	promql.Query
+	start, end time.Time
+	interval   time.Duration
+}
+
+func (q streamedQuery) Stream(ctx context.Context) (remote.ColumnStream, error) {
+	res := q.Exec(ctx)
+	return remote.ResultStream(res, q.Stats(), q.start.UnixMilli(), q.interval.Milliseconds(), 0, int(q.end.Sub(q.start)/q.interval)+1)
+}
+
+// Engines that evaluate text are asked for some steps only, and count theirs.
+func TestStatsOfTextByStep(t *testing.T) {
+	o := baseOpts()
+	all := memory(t, func(a storage.Appender) { series(t, a, pod(1, "a"), 0, 2*time.Hour, rising) })
+	set := labels.FromStrings("cluster", "a")
+	d := engine.NewDistributed(o, remote.StaticEndpoints{
+		streaming{textEngine{holder("a", between(all, 0, time.Hour), set, 0, time.Hour)}},
+		streaming{textEngine{holder("b", between(all, time.Hour+time.Millisecond, forever), set, time.Hour+time.Millisecond, forever)}},
+	})
+	opts := promql.NewPrometheusQueryOpts(true, 0, nil)
+	for _, tm := range []times{{start: 600, end: 6000, step: 60}, {start: 600, end: 6000, step: 1800}} {
+		_, want := execute(t, engine.New(o), all, opts, `m`, tm)
+		_, got := execute(t, d, all, opts, `m`, tm)
+		require.Equal(t, want.TotalSamplesPerStep, got.TotalSamplesPerStep)
+		require.Equal(t, want.SamplesReadPerStep, got.SamplesReadPerStep)
+	}
+}
+
 // Explain shows who is asked for what.
 func TestDistributedExplain(t *testing.T) {
 	o := baseOpts()

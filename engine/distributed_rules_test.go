@@ -109,6 +109,7 @@ func TestTimesThatSelectorsNeed(t *testing.T) {
 		`m offset -2h`, `sum(rate(m[10m] offset -3h))`, `max_over_time(m[1h:5m] offset -90m)`,
 		`rate(m[1h]) + rate(m[1h])`, `sum by (pod) (m offset 2h or m)`, `sum(m offset 2h or ignoring (x) m offset -1h)`, `m + m offset 2h`, `m offset 2h + m`,
 		`sum(m @ 9000)`, `rate(m[1h] @ 30000)`, `max_over_time(m[1h:10m] @ 20000) + m`, `sum_over_time(m[5h])`, `sum(max_over_time(rate(m[10m])[2h:7m] offset 1h))`,
+		`predict_linear(m[1h:10m], time() / 100)`, `quantile_over_time(time() / 40000, m[30m:5m] offset 1h)`, `predict_linear(sum(m)[1h:5m], time() / 100)`,
 	}
 	for name, engines := range map[string][]remote.RemoteEngine{
 		"one behind the other": {part("a", 0, 6*time.Hour), part("b", 4*time.Hour, forever)},
@@ -356,6 +357,39 @@ func TestParametersAndConstants(t *testing.T) {
 		`2 * m`, `sum(2 * m)`, `1 - sum(m)`, `m > 10`, `10 < bool m`, `sum(m) > bool 100`, `time() - m`, `scalar(sum(m)) + 1`, `vector(scalar(sum(m)))`, `scalar(m)`, `1 + 1`, `vector(time())`, `pi()`,
 		`sort(m)`, `sort_desc(sum by (pod) (m))`, `info(m)`,
 	)
+}
+
+// Parameters that are wrong are an error or a warning also where nobody is asked: of no engine, or at some steps.
+func TestParametersOverNothing(t *testing.T) {
+	o := baseOpts()
+	all := memory(t, func(a storage.Appender) {
+		series(t, a, pod(1, "a"), 30*minute, 2*time.Hour, waves(1))
+		series(t, a, pod(2, "b"), 30*minute, 2*time.Hour, waves(2))
+	})
+	var engines []remote.RemoteEngine
+	for _, c := range []string{"a", "b"} {
+		q := kept(all, func(l labels.Labels) bool { return l.Get("cluster") == c })
+		engines = append(engines, announcing(c, []string{"cluster"}, q, covered(labels.FromStrings("cluster", c), 30*minute, forever)))
+	}
+	d, local := engine.NewDistributed(o, remote.StaticEndpoints(engines)), engine.New(o)
+	tm := times{start: 600, end: 7200, step: 60}
+	for _, query := range []string{
+		`topk(NaN, m{cluster="c"})`, `topk by (cluster) (NaN, m{cluster="c"})`, `limitk(NaN, rate(m{cluster="c"}[5m]))`, `quantile(2, m{cluster="c"})`, `quantile by (cluster) (2, m{cluster="c"})`,
+		`limit_ratio(-2, m{cluster="c"})`, `count_values("\xff", m{cluster="c"})`, `label_replace(m{cluster="c"}, "x", "$1", "pod", "(")`, `label_join(m{cluster="c"}, "\xff", "")`,
+		`histogram_quantile(2, rate(m{cluster="c"}[5m]))`, `max_over_time(topk(NaN, m{cluster="c"})[10m:1m])`, `absent(topk(NaN, m{cluster="c"}))`, `sum(quantile by (cluster) (2, m{cluster="c"}))`,
+		`quantile by (cluster) (time() / 900 - 1, m)`, `topk by (cluster) (1 / (time() - 900) * 0, m)`, `limitk(1 / (time() - 900) * 0, m)`, `m offset 5h or quantile by (cluster) (2, m offset 5h)`,
+	} {
+		want, _ := execute(t, local, all, nil, query, tm)
+		got, _ := execute(t, d, all, nil, query, tm)
+		require.True(t, want.Err != nil || len(want.Warnings) > 0, query)
+		if want.Err != nil {
+			require.EqualError(t, got.Err, want.Err.Error(), query)
+			continue
+		}
+		wanted, _ := texts(want, query)
+		warned, _ := texts(got, query)
+		require.Equal(t, wanted, warned, query)
+	}
 }
 
 // byCluster has an engine for each value of the label cluster.

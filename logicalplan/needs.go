@@ -41,11 +41,25 @@ func collectNeeds(n Node, at need, lookback int64, out *[]need) {
 		at = at.of(n.Timestamp, n.OriginalOffset.Milliseconds())
 		at.lo = plus(at.lo, -(durationMillis(n.Range) - 1))
 		collectNeeds(n.Expr, at, lookback, out)
+	case *Call:
+		for _, c := range n.Args {
+			if v, ok := c.(*VectorSelector); ok && v.Timestamp != nil && timesOfSamples(n) {
+				exactly := *v
+				exactly.OriginalOffset = 0 // these functions read at that time, whatever the offset
+				c = &exactly
+			}
+			collectNeeds(c, at, lookback, out)
+		}
 	default:
 		for _, c := range n.Children() {
 			collectNeeds(c, at, lookback, out)
 		}
 	}
+}
+
+// timesOfSamples tells functions that look at the times of samples themselves, directly on a selector.
+func timesOfSamples(n *Call) bool {
+	return n.Func.Name == "timestamp" || n.Func.Name == "start_timestamp"
 }
 
 // of is a with `@` and an offset.

@@ -73,7 +73,7 @@ func (o *DistributedExecutionOptimizer) Optimize(p *Plan) (*Plan, annotations.An
 	if t == nil {
 		t = &topologies{}
 	}
-	d := newDistributor(t.of(engines), p.Lookback, o.Conditions)
+	d := newDistributor(t.of(engines), p.Lookback, o.Conditions, p.Root)
 	p.Root = d.replace(p.Root, p.Times, false)
 	return p, d.notes
 }
@@ -100,9 +100,9 @@ type distributor struct {
 	notes    annotations.Annotations
 }
 
-func newDistributor(t *topology, lookback int64, c Conditions) *distributor {
+func newDistributor(t *topology, lookback int64, c Conditions, root Node) *distributor {
 	return &distributor{
-		classifier: newClassifier(t, c.Unsplit), topology: t, lookback: lookback, limits: limitsOf(t, lookback, c), notes: t.notAsked(),
+		classifier: newClassifier(t, c.Unsplit), topology: t, lookback: lookback, limits: limitsOf(t, lookback, c, root), notes: t.notAsked(),
 	}
 }
 
@@ -118,7 +118,11 @@ func (d *distributor) replace(n Node, at Times, inParam bool) Node {
 			break // the part below it is evaluated at one step
 		}
 		if sent && n.Type() == parser.ValueTypeVector {
-			return d.ordered(n, d.union(united{fragment: n, of: n}, at))
+			union := d.union(united{fragment: n, of: n}, at)
+			if len(union.Inputs) == 0 {
+				return ofNothing(n, union)
+			}
+			return d.ordered(n, union)
 		}
 	case split:
 		if sent {
@@ -181,7 +185,7 @@ func hasAt(n Node) bool {
 // ordered puts what orders the result of an instant query on top of engines' results, which come in the order of labels.
 func (d *distributor) ordered(n Node, union *Dedup) Node {
 	a, ok := n.(*Aggregate)
-	if !ok || a.Op != parser.TOPK && a.Op != parser.BOTTOMK || len(union.Inputs) == 0 {
+	if !ok || a.Op != parser.TOPK && a.Op != parser.BOTTOMK {
 		return union
 	}
 	again := *a
@@ -215,7 +219,7 @@ func (d *distributor) split(a *Aggregate, at Times) Node {
 	case union == nil:
 		return nil
 	case len(union.Inputs) == 0:
-		return union
+		return ofNothing(a, union)
 	}
 	if a.Without && p.apart {
 		root.Grouping = sortedUnion(root.Grouping, []string{SourceLabel})
@@ -256,7 +260,13 @@ func (d *distributor) absent(c *Call, at Times) Node {
 	}
 	group := &Aggregate{Op: parser.GROUP, Expr: in, Grouping: d.partition, PosRange: c.PosRange}
 	out := *c
-	out.Args, out.Of = []Node{d.union(united{fragment: group, of: group}, at)}, arg
+	var found Node
+	if union := d.union(united{fragment: group, of: group}, at); len(union.Inputs) > 0 {
+		found = union
+	} else {
+		found = ofNothing(group, union)
+	}
+	out.Args, out.Of = []Node{found}, arg
 	return &out
 }
 

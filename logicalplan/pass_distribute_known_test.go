@@ -74,6 +74,18 @@ func TestDistributionByTimeWhereOthersFail(t *testing.T) {
 			step-invariant
 			  dedup coalesce by (cluster)
 			    remote old: foo @ 2500`},
+		{"timestamp looks at that time, whatever the offset", `timestamp(foo @ 2500 offset -50m)`, []remote.RemoteEngine{old, endpoint(t, "late", `{cluster="a"} 2600..`)}, `
+			step-invariant
+			  dedup coalesce by (cluster)
+			    remote old: timestamp(foo @ 2500 offset -50m)`},
+		{"parameters at steps without data", `topk by (cluster) (time() % 5, foo)`, []remote.RemoteEngine{endpoint(t, "a", `{cluster="a"} ..3000`), endpoint(t, "b", `{cluster="b"} 1800..3000`)}, `
+			topk by (cluster)
+			  dedup coalesce by (cluster)
+			    remote a: topk by (cluster) (time() % 5, foo)
+			    remote b: topk by (cluster) (time() % 5, foo) steps 20..44
+			  %
+			    time()
+			    5`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, warnings := distributedPlan(t, c.query, rangeTimes, c.engines...)
@@ -212,6 +224,9 @@ func TestEmptyAnswers(t *testing.T) {
 		"behind all data":      {`foo{cluster=~"a|c"}`, []remote.RemoteEngine{a, endpoint(t, "c", `{cluster="c"} 0..10`)}, `dedup(coalesce())`, behind},
 		"behind, in an absent": {`absent(foo{cluster="a"} + foo{cluster="b"})`, []remote.RemoteEngine{a, b}, `absent(dedup(coalesce()))`, `ends at 1970-01-01T01:23:20Z`},
 		"no engine":            {`absent(foo)`, nil, `absent(foo)`, ErrNoEngines.Error()},
+		"nothing is picked":    {`topk(NaN, rate(foo{cluster="c"}[5m]) + foo{cluster="c"})`, []remote.RemoteEngine{a, b}, `topk(NaN, dedup(coalesce()) + dedup(coalesce()))`, ``},
+		"quantiles of nothing": {`histogram_quantile(2, foo{cluster="c"})`, []remote.RemoteEngine{a, b}, `histogram_quantile(2, dedup(coalesce()))`, ``},
+		"absent of nothing":    {`absent(quantile by (cluster) (2, foo{cluster="c"}))`, []remote.RemoteEngine{a, b}, `absent(group by (cluster) (quantile by (cluster) (2, dedup(coalesce()))))`, ``},
 		"silent engine":        {`foo`, []remote.RemoteEngine{a, b, silent}, `dedup(coalesce())`, `remote engine silent announces no data, so that it was not asked`},
 		"silent, passed by":    {`foo{cluster="a"}`, []remote.RemoteEngine{a, b, silent}, `remote(foo{cluster="a"})`, `remote engine silent announces no data`},
 	} {

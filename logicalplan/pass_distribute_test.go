@@ -251,6 +251,17 @@ func TestDistributionByWholeSeconds(t *testing.T) {
 		{`sum(rate(foo[5m]))`, whole, Conditions{DelayedNames: true}, expand(`sum(R(sum by (cluster) (rate(foo[5m]))))`), ``},
 		{`sum(rate({__name__=~"a|b"}[5m]))`, whole, Conditions{DelayedNames: true}, `sum(rate({__name__=~"a|b"}[5m]))`, ``},
 		{`sum by (__name__) (abs(foo))`, whole, Conditions{DelayedNames: true}, expand(`sum by (__name__) (abs(R(foo)))`), ``},
+		{`topk(5, foo)`, whole, Conditions{DelayedNames: true}, expand(`topk(5, R(topk by (cluster) (5, foo)))`), ``},
+		{`topk(5, abs(foo))`, whole, Conditions{DelayedNames: true}, expand(`topk(5, abs(R(foo)))`), ``},
+		{`count(count by (__name__) (foo or abs(foo)))`, whole, Conditions{DelayedNames: true}, expand(`count(count by (__name__) (R(foo) or abs(R(foo))))`), ``},
+		{`count by (x) (label_join(abs(foo), "x", "", "__name__"))`, whole, Conditions{DelayedNames: true}, expand(`count by (x) (label_join(abs(R(foo)), "x", "", "__name__"))`), ``},
+		{`count(foo and on (cluster, __name__) abs(foo))`, whole, Conditions{DelayedNames: true}, expand(`count(R(foo) and on (cluster, __name__) abs(R(foo)))`), ``},
+		{`histogram_sum(foo - bar)`, whole, Conditions{}, expand(`R(histogram_sum(foo - bar))`), ``},
+		{`histogram_sum(foo - on () bar)`, whole, Conditions{}, `histogram_sum(foo - on () bar)`, ``},
+		{`histogram_sum(sum(foo) + last_over_time(bar[5m]))`, whole, Conditions{}, `histogram_sum(sum(foo) + last_over_time(bar[5m]))`, ``},
+		{`histogram_sum(sum(foo + bar))`, whole, Conditions{}, `histogram_sum(sum(foo + bar))`, ``},
+		{`histogram_sum(sum(rate(foo[5m])) + sum(rate(bar[5m])))`, whole, Conditions{}, expand(`histogram_sum(sum(R(sum by (cluster) (rate(foo[5m])))) + sum(R(sum by (cluster) (rate(bar[5m])))))`), ``},
+		{`sum(foo) - sum(bar)`, whole, Conditions{}, expand(`sum(R(sum by (cluster) (foo))) - sum(R(sum by (cluster) (bar)))`), ``},
 	} {
 		got, pinned := plan(c.query, c.times, c.c)
 		require.Equal(t, c.want, got, c.query)

@@ -64,14 +64,17 @@ func (d *distributor) union(p united, at Times) *Dedup {
 			local = local.hull(r)
 		}
 	}
-	if p.apart && local.From < local.To {
+	if p.apart && !local.none() {
 		return nil
+	}
+	if variesByStep(p.fragment) {
+		askForAll(asked, local, at)
 	}
 	out := &Dedup{Partition: t.partition, Ranking: ranking, Of: p.of}
 	input := make([]int, len(t.engines))
 	queries := map[int]*RemoteQuery{} // by source, if these are to be kept apart
 	for i, e := range t.engines {
-		if asked[i].From >= asked[i].To {
+		if asked[i].none() {
 			continue
 		}
 		source := 0
@@ -86,7 +89,7 @@ func (d *distributor) union(p united, at Times) *Dedup {
 		input[i] = len(out.Inputs)
 		out.Inputs = append(out.Inputs, &Remote{Engine: e, Query: query, Times: at, Steps: asked[i], Unmixed: p.unmixed})
 	}
-	if local.From < local.To {
+	if !local.none() {
 		ranking.here = len(out.Inputs)
 		out.Inputs = append(out.Inputs, &Section{Expr: p.fragment, Steps: local, Unmixed: p.unmixed})
 	}
@@ -132,9 +135,12 @@ func matchersOf(n Node) [][]*labels.Matcher {
 	return out
 }
 
+// none tells whether there is no step.
+func (r StepRange) none() bool { return r.From >= r.To }
+
 // hull is the least range with both.
 func (r StepRange) hull(o StepRange) StepRange {
-	if r.From >= r.To {
+	if r.none() {
 		return o
 	}
 	return StepRange{min(r.From, o.From), max(r.To, o.To)}

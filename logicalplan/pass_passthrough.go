@@ -67,7 +67,7 @@ func (o *Passthrough) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 		}
 		return transferable
 	})
-	if !transferable || !limitsOf(&topology{engines: t.engines[only : only+1]}, p.Lookback, o.Conditions).allow(p.Root, p.Times) {
+	if !transferable || !limitsOf(&topology{engines: t.engines[only : only+1]}, p.Lookback, o.Conditions, p.Root).allow(p.Root, p.Times) {
 		return p, nil
 	}
 	p.Root = &Remote{Engine: t.engines[only], Query: newRemoteQuery(p.Root, p.Times, p.Lookback), Times: p.Times, Steps: p.all()}

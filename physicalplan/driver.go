@@ -162,7 +162,7 @@ func (p *Plan) spread(r operators.StepRange) {
 			need := n.open
 			if g, ok := n.op.(operators.Regridder); ok {
 				need = g.InputRange(in, n.open)
-				if _, sparse := g.(operators.Sparse); !sparse {
+				if goesOn(n, child) {
 					need.From = min(need.From, child.open.To)
 				}
 			}
@@ -171,6 +171,15 @@ func (p *Plan) spread(r operators.StepRange) {
 			child.open = need
 		}
 	}
+}
+
+// goesOn tells whether child, an input of n, goes on where it ended before, whatever n needs of it: a subquery has no gaps. That is not so on n's
+// own grid, where n's ranges may have gaps, and not at the first of n's ranges, if it is none of its first steps: those before it are not asked for.
+func goesOn(n, child *node) bool {
+	if _, sparse := n.op.(operators.Sparse); sparse || child.grid == n.grid {
+		return false
+	}
+	return child.open.To > 0 || n.open.From == 0
 }
 
 // opened are the ranges of all nodes, which spread goes on from.
