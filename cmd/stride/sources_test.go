@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"math"
 	"net"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -105,6 +108,34 @@ func TestStoresAsSources(t *testing.T) {
 	require.NotEqual(t, 200, status)
 	require.Contains(t, body, lost)
 	require.Contains(t, root.body(t, "/api/v1/labels", "partial_response", "1"), lost)
+}
+
+// Stores with the same data are a group: one of them answers, or the other one.
+func TestStoresAsReplicas(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	data := c.merged(t)
+	config := "endpoints:\n"
+	var stops []func()
+	for i, dir := range c.dirs {
+		for range 2 {
+			address, stop := storeNode(t, dir, labels.FromStrings("cluster", c.labels[i]))
+			config += fmt.Sprintf("- {address: %q, group: %q}\n", address, c.labels[i])
+			stops = append(stops, stop)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "endpoints.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	for _, mode := range []string{"local", "distributed"} {
+		t.Run(mode, func(t *testing.T) {
+			root := serveArgs(t, "--endpoint.sd-config-file="+file, "--query.mode="+mode)
+			requireAnswers(t, root, data)
+			if mode == "distributed" {
+				stops[0]()
+				stops[3]()
+				requireAnswers(t, root, data)
+			}
+		})
+	}
 }
 
 // A store that hangs is named by the time that the query may take at most.

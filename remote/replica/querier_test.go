@@ -202,6 +202,7 @@ func TestSamplesHangInTheMiddle(t *testing.T) {
 			require.Equal(t, 1, g.members[0].failures)
 			require.True(t, slower(g.members[0].usual(), g.members[1].usual()), "the other one is preferred now")
 			require.EqualValues(t, 1, testutil.ToFloat64(m.won.WithLabelValues("good")))
+			require.Zero(t, testutil.ToFloat64(m.lost.WithLabelValues("bad")), "it was waited for, not asked second")
 		})
 	}
 }
@@ -212,20 +213,20 @@ func TestSamplesComeBack(t *testing.T) {
 		other    func(context.Context, int) error
 		failures int
 	}{
-		"the other one is slower": {at(1, takes(8*time.Second)), 0},
+		"the other one is slower": {at(1, takes(20*time.Second)), 0},
 		"the other one fails":     {at(1, booms), 1},
 		"the other one breaks":    {at(4, booms), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ofEach(t, func(t *testing.T, read reader) {
-				slow, other := newSamples("slow", at(4, takes(7*time.Second))), newSamples("other", c.other)
+				slow, other := newSamples("slow", at(4, takes(15*time.Second))), newSamples("other", c.other)
 				g := sampleGroup(Options{Failures: math.MaxInt}, chunked{slow}, chunked{other})
 				g.members[1].outrun(time.Minute, 0)
 				began := time.Now()
 				names, _, err := read(t.Context(), t, g)
 				require.NoError(t, err)
 				require.Equal(t, five, names)
-				require.Equal(t, 7*time.Second, time.Since(began))
+				require.Equal(t, 15*time.Second, time.Since(began))
 				require.EqualValues(t, 1, slow.asked.Load())
 				require.EqualValues(t, 1, other.asked.Load())
 				require.Zero(t, g.members[0].failures)
@@ -235,30 +236,43 @@ func TestSamplesComeBack(t *testing.T) {
 	}
 }
 
-// Members that are all slower than one that hangs give all in the end.
+// Members that are all slower than one that hangs give all in the end, and so does one beside which others lack data.
 func TestSlowSamples(t *testing.T) {
 	ofEach(t, func(t *testing.T, read reader) {
-		a, b := newSamples("a", each(takes(20*time.Second))), newSamples("b", each(takes(30*time.Second)))
-		for _, g := range []*Group{sampleGroup(Options{}, chunked{a}, chunked{b}), sampleGroup(Options{}, chunked{a})} {
-			names, _, err := read(t.Context(), t, g)
+		partial := remote.WithRequest(t.Context(), remote.Request{PartialResponse: true})
+		slow := func(d time.Duration) func(context.Context, int) error {
+			return func(ctx context.Context, n int) error { return takes(d * time.Duration(n-1))(ctx) }
+		}
+		a, b, lacks := newSamples("a", slow(20*time.Second)), newSamples("b", slow(30*time.Second)), newSamples("lacks", nil)
+		lacks.coverage = covers(remote.Interval{Start: 500, End: remote.Always.End})
+		for _, g := range []*Group{sampleGroup(Options{}, chunked{a}, chunked{b}), sampleGroup(Options{}, chunked{a}), sampleGroup(Options{}, chunked{a}, chunked{lacks})} {
+			names, warnings, err := read(partial, t, g)
 			require.NoError(t, err)
+			require.Empty(t, warnings)
 			require.Equal(t, five, names)
 		}
 	})
 }
 
-// The time that whoever reads takes is nobody's fault.
+// The time that whoever reads takes is nobody's fault, nor does it count where a member hangs later.
 func TestSlowReaderOfSamples(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newSamples("a", nil), newSamples("b", nil)
 		g := sampleGroup(Options{}, a, b)
-		q, err := g.Querier(0, 1000)
-		require.NoError(t, err)
-		names, _, err := readAll(t, q.Select(t.Context(), false, nil), func(storage.Series) { time.Sleep(time.Minute) })
-		require.NoError(t, err)
-		require.Equal(t, five, names)
+		read := func() {
+			q, err := g.Querier(0, 1000)
+			require.NoError(t, err)
+			defer closed(t, g, q)
+			names, _, err := readAll(t, q.Select(t.Context(), false, nil), func(storage.Series) { time.Sleep(time.Minute) })
+			require.NoError(t, err)
+			require.Equal(t, five, names)
+		}
+		read()
 		require.EqualValues(t, 1, a.asked.Load()+b.asked.Load())
-		closed(t, g, q)
+		a.happens = at(4, takes(time.Hour))
+		g.members[1].outrun(time.Minute, 0)
+		read()
+		require.Equal(t, 5., g.members[0].usual())
 	})
 }
 
