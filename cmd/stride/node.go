@@ -161,12 +161,13 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQue
 		asked = newNodeEngine("stride", forNodes, own, group, peer, announceOwn)
 	} else {
 		within := engine.New(parts)
+		var stores, everything union
 		all := &sources{set: n.set, replicas: s.endpoints.replicas, dedup: dedup.Algorithm(s.endpoints.dedup)}
 		if own != nil {
 			all.own = newNodeEngine("own data", within, own, "", remote.PeerSource, announceOwn)
 		}
 		all.stores = newNodeEngine("stores", within, all.samples(all.storesAlone, all.replicas), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
-			return announce(all.storesAlone())
+			return stores.announced(all.storesAlone())
 		})
 		local := opts
 		local.Reg = nil // metrics are those of the other engine
@@ -176,7 +177,7 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQue
 		} else {
 			n.engine, forNodes = engine.New(opts), engine.New(forOthers)
 		}
-		asked = newNodeEngine("stride", forNodes, b.data, s.group, remote.PeerQuery, func() ([]string, []remote.Coverage) { return announce(all.Engines()) })
+		asked = newNodeEngine("stride", forNodes, b.data, s.group, remote.PeerQuery, func() ([]string, []remote.Coverage) { return everything.announced(all.Engines()) })
 	}
 	b.engine = n.engine
 	if over := time.Duration(s.slowQuery); over > 0 {

@@ -17,9 +17,10 @@ type nodeEngine struct {
 	storage.Queryable
 	announce func() ([]string, []remote.Coverage)
 
-	mu       sync.Mutex
-	names    []string
-	coverage []remote.Coverage
+	mu        sync.Mutex
+	announced []remote.Coverage // last
+	names     []string
+	coverage  []remote.Coverage
 }
 
 var _ remote.Selector = (*nodeEngine)(nil)
@@ -63,10 +64,13 @@ func (n *nodeEngine) refresh() ([]string, []remote.Coverage) {
 	if !slices.Equal(names, n.names) {
 		n.names = names
 	}
-	if !slices.EqualFunc(coverage, n.coverage, func(a, b remote.Coverage) bool {
-		return labels.Equal(a.Labels, b.Labels) && slices.Equal(a.Intervals, b.Intervals)
-	}) {
-		n.coverage = coverage
+	if !sameList(coverage, n.announced) {
+		n.announced = coverage
+		if !slices.EqualFunc(coverage, n.coverage, func(a, b remote.Coverage) bool {
+			return labels.Equal(a.Labels, b.Labels) && slices.Equal(a.Intervals, b.Intervals)
+		}) {
+			n.coverage = coverage
+		}
 	}
 	return n.names, n.coverage
 }

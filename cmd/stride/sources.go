@@ -83,28 +83,3 @@ func (s *sources) samples(of func() []remote.RemoteEngine, replicas []string) st
 	}
 	return dedup.Queryable(sourceStorage{of}, replicas, s.dedup)
 }
-
-// announce is what engines hold, by label set.
-func announce(engines []remote.RemoteEngine) (names []string, coverage []remote.Coverage) {
-	index := map[string]int{}
-	known := map[string]bool{}
-	for _, e := range engines {
-		for _, n := range e.Labels() {
-			known[n] = true
-		}
-		for _, c := range e.Coverage() {
-			key := c.Labels.String()
-			if i, ok := index[key]; ok {
-				coverage[i].Intervals = coverage[i].Intervals.Union(c.Intervals)
-				continue
-			}
-			index[key] = len(coverage)
-			coverage = append(coverage, c)
-		}
-	}
-	for n := range known {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names, coverage
-}

@@ -57,6 +57,7 @@ type Set struct {
 	resolved  map[string][]string // by endpoint: what a name was last looked up as
 	connected map[string]*connection
 	groups    map[string]*grouped // kept, because they know how their members do
+	said      announced
 
 	begun chan struct{}
 }
@@ -239,7 +240,7 @@ func (s *Set) Engines() []remote.RemoteEngine {
 	for name, members := range configured {
 		out = append(out, group("configured "+name, name, members))
 	}
-	announced, alone := replica.Announced(ready)
+	announced, alone := s.said.of(ready)
 	for key, members := range announced {
 		out = append(out, group("announced "+key, members[0].Capabilities().GroupID, members))
 	}

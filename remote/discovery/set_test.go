@@ -25,6 +25,7 @@ type fake struct {
 	name   string
 	of     Endpoint
 	caps   remote.Capabilities
+	sets   []remote.Coverage
 	ready  atomic.Bool
 	closed atomic.Bool
 }
@@ -32,6 +33,9 @@ type fake struct {
 func (f *fake) Name() string     { return f.name }
 func (f *fake) Labels() []string { return nil }
 func (f *fake) Coverage() []remote.Coverage {
+	if f.sets != nil {
+		return f.sets
+	}
 	return []remote.Coverage{{Labels: labels.FromStrings("a", "b"), Intervals: remote.Intervals{remote.Always}}}
 }
 func (f *fake) Capabilities() remote.Capabilities { return f.caps }
