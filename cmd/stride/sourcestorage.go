@@ -25,7 +25,7 @@ func (s sourceStorage) Querier(mint, maxt int64) (storage.Querier, error) {
 		if err != nil {
 			q = storage.NoopQuerier()
 		}
-		all = append(all, &source{q, origin{e, mint, maxt}, err})
+		all = append(all, &readingAhead{Querier: &source{q, origin{e, mint, maxt}, err}})
 	}
 	return sorted{storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge)}, nil
 }
@@ -38,7 +38,7 @@ func (s sourceStorage) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, err
 		if err != nil {
 			q = storage.NoopChunkedQuerier()
 		}
-		all = append(all, &chunkSource{q, origin{e, mint, maxt}, err})
+		all = append(all, &readingChunksAhead{ChunkQuerier: &chunkSource{q, origin{e, mint, maxt}, err}})
 	}
 	return sortedChunks{storage.NewMergeChunkQuerier(all, nil, storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge))}, nil
 }
@@ -61,29 +61,12 @@ func (s *source) Select(ctx context.Context, sorted bool, hints *storage.SelectH
 
 // LabelNames implements storage.LabelQuerier.
 func (s *source) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return s.labels(ctx, func() ([]string, annotations.Annotations, error) {
-		return s.Querier.LabelNames(ctx, hints, matchers...)
-	})
+	return s.names(ctx, s.Querier, s.failed, hints, matchers)
 }
 
 // LabelValues implements storage.LabelQuerier.
 func (s *source) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return s.labels(ctx, func() ([]string, annotations.Annotations, error) {
-		return s.Querier.LabelValues(ctx, name, hints, matchers...)
-	})
-}
-
-func (s *source) labels(ctx context.Context, ask func() ([]string, annotations.Annotations, error)) (found []string, warnings annotations.Annotations, err error) {
-	if err = s.failed; err == nil {
-		found, warnings, err = ask()
-	}
-	if err == nil {
-		return found, warnings, nil
-	}
-	if s.lenient(ctx, err) {
-		return nil, warnings.Add(s.missing(err)), nil
-	}
-	return nil, warnings, s.error(err)
+	return s.values(ctx, s.Querier, s.failed, name, hints, matchers)
 }
 
 // chunkSource is source with chunks.
@@ -102,10 +85,41 @@ func (s *chunkSource) Select(ctx context.Context, sorted bool, hints *storage.Se
 	return &sourceSet[storage.ChunkSeries]{set, s.origin, ctx}
 }
 
+// LabelNames implements storage.LabelQuerier.
+func (s *chunkSource) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return s.names(ctx, s.ChunkQuerier, s.failed, hints, matchers)
+}
+
+// LabelValues implements storage.LabelQuerier.
+func (s *chunkSource) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return s.values(ctx, s.ChunkQuerier, s.failed, name, hints, matchers)
+}
+
 // origin is where samples are from: an engine, asked for some times.
 type origin struct {
 	engine     remote.RemoteEngine
 	mint, maxt int64
+}
+
+func (o origin) names(ctx context.Context, q storage.LabelQuerier, failed error, hints *storage.LabelHints, matchers []*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return o.labels(ctx, failed, func() ([]string, annotations.Annotations, error) { return q.LabelNames(ctx, hints, matchers...) })
+}
+
+func (o origin) values(ctx context.Context, q storage.LabelQuerier, failed error, name string, hints *storage.LabelHints, matchers []*labels.Matcher) ([]string, annotations.Annotations, error) {
+	return o.labels(ctx, failed, func() ([]string, annotations.Annotations, error) { return q.LabelValues(ctx, name, hints, matchers...) })
+}
+
+func (o origin) labels(ctx context.Context, failed error, ask func() ([]string, annotations.Annotations, error)) (found []string, warnings annotations.Annotations, err error) {
+	if err = failed; err == nil {
+		found, warnings, err = ask()
+	}
+	if err == nil {
+		return found, warnings, nil
+	}
+	if o.lenient(ctx, err) {
+		return nil, warnings.Add(o.missing(err)), nil
+	}
+	return nil, warnings, o.error(err)
 }
 
 // lenient tells whether an error is to be a warning. The end of the query is none of the engine's, and neither are limits of this node. It says the

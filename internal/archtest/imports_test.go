@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	// What both sides of a distributed query share.
 	"remote":                {"internal/bitmap"},
 	"source/chunkseries":    {},
-	"source/dedup":          {},
+	"source/dedup":          {"internal/chunkdecode", "source/chunkseries"},
 	"source/extlabels":      {},
 	"source/remoteread":     {"remote", "remote/proto/...", "source/chunkseries", "source/extlabels"},
 	"source/selection":      {"remote"},

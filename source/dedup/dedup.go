@@ -48,18 +48,50 @@ type queryable struct {
 	algorithm Algorithm
 }
 
-// Querier implements storage.Queryable.
+// Querier implements storage.Queryable. Where there are chunks, they are what is read.
 func (q *queryable) Querier(mint, maxt int64) (storage.Querier, error) {
+	if chunked, ok := q.Queryable.(storage.ChunkQueryable); ok {
+		inner, err := chunked.ChunkQuerier(mint, maxt)
+		if err != nil {
+			return nil, err
+		}
+		return &querier{inner, q, func(ctx context.Context, hints *storage.SelectHints, matchers []*labels.Matcher) ([]replica, annotations.Annotations, error) {
+			return collect(q.replica, inner.Select(ctx, true, hints, matchers...), func(s storage.ChunkSeries) replica { return replica{chunks: s} })
+		}}, nil
+	}
 	inner, err := q.Queryable.Querier(mint, maxt)
 	if err != nil {
 		return nil, err
 	}
-	return &querier{inner, q}, nil
+	return &querier{inner, q, func(ctx context.Context, hints *storage.SelectHints, matchers []*labels.Matcher) ([]replica, annotations.Annotations, error) {
+		return collect(q.replica, inner.Select(ctx, true, hints, matchers...), func(s storage.Series) replica { return replica{series: s} })
+	}}, nil
 }
 
 type querier struct {
-	storage.Querier
-	of *queryable
+	storage.LabelQuerier
+	of      *queryable
+	collect func(context.Context, *storage.SelectHints, []*labels.Matcher) ([]replica, annotations.Annotations, error)
+}
+
+// collect are all series of a set without replica labels, in the order of labels: it may be another one without them.
+func collect[S storage.Labels](names []string, set interface {
+	Next() bool
+	At() S
+	Err() error
+	Warnings() annotations.Annotations
+}, as func(S) replica) ([]replica, annotations.Annotations, error) {
+	var all []replica
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for set.Next() {
+		s := set.At()
+		b.Reset(s.Labels())
+		r := as(s)
+		r.labels = b.Del(names...).Labels()
+		all = append(all, r)
+	}
+	slices.SortStableFunc(all, func(a, b replica) int { return labels.Compare(a.labels, b.labels) })
+	return all, set.Warnings(), set.Err()
 }
 
 // counterFunctions are those that look at counters, whose values must not fall where one replica takes over from another.
@@ -67,26 +99,17 @@ var counterFunctions = map[string]bool{"rate": true, "increase": true, "irate": 
 
 // Select implements storage.Querier. Matchers of replica labels choose among replicas. Series come in the order of labels.
 func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	set := q.Querier.Select(ctx, true, hints, matchers...)
-	var all []replica
-	b := labels.NewBuilder(labels.EmptyLabels())
-	for set.Next() {
-		s := set.At()
-		b.Reset(s.Labels())
-		all = append(all, replica{b.Del(q.of.replica...).Labels(), s})
-	}
-	// Without the replica labels the order may be another.
-	slices.SortStableFunc(all, func(a, b replica) int { return labels.Compare(a.labels, b.labels) })
+	all, warnings, err := q.collect(ctx, hints, matchers)
 	return &seriesSet{
 		all: all, algorithm: q.of.algorithm,
 		counter:  hints != nil && counterFunctions[hints.Func],
-		warnings: set.Warnings(), err: set.Err(),
+		warnings: warnings, err: err,
 	}
 }
 
 // LabelNames implements storage.Querier: replica labels are not among them.
 func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	names, warnings, err := q.Querier.LabelNames(ctx, hints, matchers...)
+	names, warnings, err := q.LabelQuerier.LabelNames(ctx, hints, matchers...)
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(q.of.replica, n) }), warnings, err
 }
 
@@ -94,6 +117,7 @@ func (q *querier) LabelNames(ctx context.Context, hints *storage.LabelHints, mat
 type replica struct {
 	labels labels.Labels // without the replica labels
 	series storage.Series
+	chunks storage.ChunkSeries // or chunks
 }
 
 // seriesSet gives one series for all replicas with equal labels.
@@ -140,24 +164,30 @@ type series struct {
 func (s *series) Labels() labels.Labels { return s.replicas[0].labels }
 
 // Iterator implements storage.Series. Replicas are folded from the left, two at a time.
-func (s *series) Iterator(chunkenc.Iterator) chunkenc.Iterator {
-	its := make([]chunkenc.Iterator, len(s.replicas))
-	for i, r := range s.replicas {
-		its[i] = r.series.Iterator(nil)
+func (s *series) Iterator(again chunkenc.Iterator) chunkenc.Iterator {
+	out, ok := again.(*samples)
+	if !ok {
+		out = &samples{}
 	}
-	if len(its) == 1 {
-		return its[0]
+	out.i = -1
+	if out.err = out.read(s.replicas[0]); out.err != nil {
+		out.reset()
+		return out
 	}
-	if s.algorithm == Chain {
-		return storage.ChainSampleIteratorFromIterators(nil, its)
-	}
-	out := newSide(its[0], s.counter)
-	for _, it := range its[1:] {
-		next := newSide(it, s.counter)
-		if s.algorithm == Interval {
-			out = newSide(newInterval(out, next), s.counter)
-		} else {
-			out = newSide(newPenalty(out, next), s.counter)
+	for _, r := range s.replicas[1:] {
+		if out.err = out.b.read(r); out.err != nil {
+			out.reset()
+			return out
+		}
+		out.a, out.column = out.column, out.a
+		out.reset()
+		switch s.algorithm {
+		case Chain:
+			newChain(&out.a, &out.b).merge(&out.column)
+		case Interval:
+			newInterval(&out.a, &out.b, s.counter).merge(&out.column)
+		default:
+			newPenalty(&out.a, &out.b, s.counter).merge(&out.column)
 		}
 	}
 	return out

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -243,30 +245,127 @@ func TestParse(t *testing.T) {
 	require.ErrorContains(t, err, `unknown deduplication algorithm "quorum"`)
 }
 
-// Reading two replicas as one against reading both.
+// chunked is list, with chunks.
+type chunked struct{ list }
+
+func (c chunked) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
+	q, err := c.Querier(mint, maxt)
+	return chunkedQuerier{q}, err
+}
+
+type chunkedQuerier struct{ storage.Querier }
+
+func (q chunkedQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
+	return storage.NewSeriesSetToChunkSet(q.Querier.Select(ctx, sorted, hints, matchers...))
+}
+
+// Where a sample does not follow the one before in its replica, its histogram says nothing of a reset; where it does, it says what it said.
+func TestResetHints(t *testing.T) {
+	h := func(t, count int64) sample {
+		return sample{t: t, h: &histogram.Histogram{Count: uint64(count), Sum: float64(count), PositiveSpans: []histogram.Span{{Length: 1}}, PositiveBuckets: []int64{count}}}
+	}
+	a := []chunks.Sample{h(0, 1), h(15_000, 2), h(30_000, 3)}
+	b := []chunks.Sample{h(7000, 1), h(22_000, 2), h(37_000, 3), h(52_000, 4), h(67_000, 5), h(82_000, 6)}
+	for _, algorithm := range []Algorithm{Penalty, Interval, Chain} {
+		all := chunked{list{newSeries(labels.FromStrings("replica", "a"), a...), newSeries(labels.FromStrings("replica", "b"), b...)}}
+		q, err := Queryable(all, []string{"replica"}, algorithm).Querier(0, math.MaxInt64)
+		require.NoError(t, err)
+		set := q.Select(t.Context(), true, nil)
+		require.True(t, set.Next())
+		it := set.At().Iterator(nil)
+		before, known := int64(-1), 0
+		for it.Next() != chunkenc.ValNone {
+			at, h := it.AtHistogram(nil)
+			neighbour := slices.ContainsFunc([][]chunks.Sample{a, b}, func(of []chunks.Sample) bool {
+				i := slices.IndexFunc(of, func(s chunks.Sample) bool { return s.T() == at })
+				return i > 0 && of[i-1].T() == before
+			})
+			if neighbour {
+				require.Equal(t, histogram.NotCounterReset, h.CounterResetHint, "%s at %d", algorithm, at)
+				known++
+			} else {
+				require.Equal(t, histogram.UnknownCounterReset, h.CounterResetHint, "%s at %d", algorithm, at)
+			}
+			before = at
+		}
+		require.NotZero(t, known, algorithm)
+	}
+}
+
+// Chunks and samples come to the same.
+func TestChunks(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 60 {
+		var all list
+		for i := range 1 + r.IntN(3) {
+			var samples []chunks.Sample
+			at := r.Int64N(20_000)
+			for range r.IntN(400) {
+				s := sample{t: at, f: float64(r.IntN(100))}
+				if r.IntN(40) == 0 {
+					s.h = &histogram.Histogram{Count: 3, Sum: float64(r.IntN(9)), PositiveSpans: []histogram.Span{{Length: 1}}, PositiveBuckets: []int64{3}}
+				}
+				samples = append(samples, s)
+				if at += 15_000 + r.Int64N(100); r.IntN(20) == 0 {
+					at += r.Int64N(60_000)
+				}
+			}
+			all = append(all, newSeries(labels.FromStrings("a", "1", "replica", fmt.Sprint(i)), samples...))
+		}
+		for _, algorithm := range []Algorithm{Penalty, Interval, Chain} {
+			for _, function := range []string{"", "rate"} {
+				read := func(from storage.Queryable) (out []string) {
+					q, err := Queryable(from, []string{"replica"}, algorithm).Querier(0, math.MaxInt64)
+					require.NoError(t, err)
+					set := q.Select(t.Context(), true, &storage.SelectHints{Func: function})
+					for set.Next() {
+						it := set.At().Iterator(nil)
+						for typ := it.Next(); typ != chunkenc.ValNone; typ = it.Next() {
+							if typ == chunkenc.ValFloat {
+								at, v := it.At()
+								out = append(out, fmt.Sprintf("%d:%g", at, v))
+							} else {
+								at, h := it.AtFloatHistogram(nil)
+								out = append(out, fmt.Sprintf("%d:%s", at, h))
+							}
+						}
+						require.NoError(t, it.Err())
+					}
+					require.NoError(t, set.Err())
+					return out
+				}
+				require.Equal(t, read(all), read(chunked{all}))
+			}
+		}
+	}
+}
+
+// BenchmarkDedup compares merging two replicas with reading both, which are chunks.
 func BenchmarkDedup(b *testing.B) {
-	r0, r1 := scraped(0, 15000, 5000, times10), scraped(3000, 15000, 5000, times10)
-	s := &series{replicas: []replica{{series: newSeries(labels.EmptyLabels(), r0...)}, {series: newSeries(labels.EmptyLabels(), r1...)}}}
-	read := func(it chunkenc.Iterator) (sum float64) {
+	encoded := func(samples []chunks.Sample) replica {
+		return replica{chunks: storage.NewListChunkSeriesFromSamples(labels.EmptyLabels(), slices.Collect(slices.Chunk(samples, 120))...)}
+	}
+	two := []replica{encoded(scraped(0, 15000, 5000, times10)), encoded(scraped(3000, 15000, 5000, times10))}
+	read := func(it chunkenc.Iterator) chunkenc.Iterator {
+		sum := 0.0
 		for it.Next() != chunkenc.ValNone {
 			_, v := it.At()
 			sum += v
 		}
-		return sum
+		return it
 	}
-	for _, a := range []Algorithm{Penalty, Interval, Chain} {
-		b.Run(string(a), func(b *testing.B) {
-			s.algorithm = a
+	run := func(name string, of ...*series) {
+		b.Run(name, func(b *testing.B) {
+			var it chunkenc.Iterator
 			for b.Loop() {
-				read(s.Iterator(nil))
+				for _, s := range of {
+					it = read(s.Iterator(it))
+				}
 			}
 		})
 	}
-	b.Run("both", func(b *testing.B) {
-		for b.Loop() {
-			for _, r := range s.replicas {
-				read(r.series.Iterator(nil))
-			}
-		}
-	})
+	run("both", &series{replicas: two[:1]}, &series{replicas: two[1:]})
+	for _, a := range []Algorithm{Penalty, Interval, Chain} {
+		run(string(a), &series{replicas: two, algorithm: a})
+	}
 }

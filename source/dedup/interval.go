@@ -1,10 +1,6 @@
 package dedup
 
-import (
-	"math"
-
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-)
+import "math"
 
 // interval merges two replicas. It takes the samples of one of them for as long as they come as often as they should, and goes over to the other
 // one when the next is late by more than half an interval, if that has a sample meanwhile:
@@ -20,33 +16,42 @@ type interval struct {
 	paceA, paceB pace
 }
 
-func newInterval(a, b *side) *interval { return &interval{pair: newPair(a, b)} }
+func newInterval(a, b *column, counter bool) *interval {
+	return &interval{pair: newPair(a, b, counter)}
+}
 
-// Next implements chunkenc.Iterator.
-func (p *interval) Next() chunkenc.ValueType {
-	p.leave()
-	if p.last == math.MinInt64 { // the first one
-		return p.take(p.b.time() >= p.a.time())
+// merge appends what is taken of both.
+func (p *interval) merge(to *column) {
+	if !p.done() {
+		p.take(p.b.time() >= p.a.time(), to)
 	}
-	p.paceA.advance(p.a, p.last)
-	p.paceB.advance(p.b, p.last)
-	taken, other, pace := p.a, p.b, &p.paceB
+	for {
+		p.paceA.advance(&p.a, p.last)
+		p.paceB.advance(&p.b, p.last)
+		a := p.choose()
+		if p.done() {
+			return
+		}
+		p.take(a, to)
+	}
+}
+
+// choose says whether the next sample is that of a.
+func (p *interval) choose() bool {
+	taken, other, pace := &p.a, &p.b, &p.paceB
 	if !p.useA {
-		taken, other, pace = p.b, p.a, &p.paceA
+		taken, other, pace = &p.b, &p.a, &p.paceA
 	}
 	usual, next := usual(p.paceA.median(), p.paceB.median()), taken.time()
 	if next != math.MaxInt64 && next-p.last <= usual+usual/2 {
-		return p.take(p.useA)
+		return p.useA
 	}
 	pace.advance(other, max(p.last, p.last+usual/2-1))
 	if t := other.time(); t != math.MaxInt64 && (next == math.MaxInt64 || t <= next-usual/2) {
-		return p.take(!p.useA)
+		return !p.useA
 	}
-	return p.take(p.useA)
+	return p.useA
 }
-
-// Seek implements chunkenc.Iterator.
-func (p *interval) Seek(t millis) chunkenc.ValueType { return p.seek(t, p.Next) }
 
 // usual is how far the samples of a replica that misses none are apart, by what is known of two of them; 0 is unknown.
 func usual(a, b int64) int64 {
@@ -64,12 +69,12 @@ type pace struct {
 
 // advance goes on to the first sample behind t.
 func (p *pace) advance(s *side, t int64) {
-	for s.at != chunkenc.ValNone && s.AtT() <= t {
-		before := s.AtT()
-		if s.Next() == chunkenc.ValNone {
+	for !s.done() && s.t[s.i] <= t {
+		before := s.t[s.i]
+		if s.i++; s.done() {
 			return
 		}
-		p.last[p.n%len(p.last)] = s.AtT() - before
+		p.last[p.n%len(p.last)] = s.t[s.i] - before
 		p.n++
 	}
 }

@@ -1,10 +1,6 @@
 package dedup
 
-import (
-	"math"
-
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-)
+import "math"
 
 // penalty merges two replicas. It takes the samples of one of them, and makes the other wait twice as long as the last two samples were
 // apart before it may take over: so it does not change replicas at each scrape, whose values differ, but does when the one it takes
@@ -17,31 +13,31 @@ type penalty struct {
 // firstPenalty is Thanos' constant, in ms.
 const firstPenalty = 5000
 
-func newPenalty(a, b *side) *penalty { return &penalty{pair: newPair(a, b)} }
+func newPenalty(a, b *column, counter bool) *penalty { return &penalty{pair: newPair(a, b, counter)} }
 
-// Next implements chunkenc.Iterator.
-func (p *penalty) Next() chunkenc.ValueType {
-	p.leave()
-	if p.a.at != chunkenc.ValNone {
-		p.a.Seek(p.last + 1 + p.penA)
+// merge appends what is taken of both.
+func (p *penalty) merge(to *column) {
+	for {
+		p.a.seek(p.last + 1 + p.penA)
+		p.b.seek(p.last + 1 + p.penB)
+		if p.done() {
+			return
+		}
+		p.take(p.choose(), to)
 	}
-	if p.b.at != chunkenc.ValNone {
-		p.b.Seek(p.last + 1 + p.penB)
-	}
-	return p.take(p.choose())
 }
 
 // choose says whether the next sample is that of a, and how long the other one has to wait for those behind it.
 func (p *penalty) choose() bool {
 	switch {
-	case p.a.at == chunkenc.ValNone:
+	case p.a.done():
 		p.penB = 0
 		return false
-	case p.b.at == chunkenc.ValNone:
+	case p.b.done():
 		p.penA = 0
 		return true
 	}
-	ta, tb := p.a.AtT(), p.b.AtT()
+	ta, tb := p.a.time(), p.b.time()
 	wait := int64(firstPenalty)
 	if p.last != math.MinInt64 {
 		wait = 2 * (min(ta, tb) - p.last)
@@ -53,6 +49,3 @@ func (p *penalty) choose() bool {
 	p.penA, p.penB = wait, 0
 	return false
 }
-
-// Seek implements chunkenc.Iterator.
-func (p *penalty) Seek(t millis) chunkenc.ValueType { return p.seek(t, p.Next) }
