@@ -100,100 +100,10 @@ func expand(s string) string {
 // dedup(coalesce(remote(x), remote(x))).
 func TestDistributionRules(t *testing.T) {
 	a, b := endpoint(t, "a", `{cluster="a"}`), endpoint(t, "b", `{cluster="b"}`)
-	for _, c := range [][2]string{
-		// Selectors and functions.
-		{`foo`, `R(foo)`},
-		{`rate(foo[5m])`, `R(rate(foo[5m]))`},
-		{`abs(-foo)`, `R(abs(-foo))`},
-		{`clamp_max(foo, time())`, `R(clamp_max(foo, time()))`},
-		{`clamp_max(foo, scalar(bar))`, `clamp_max(R(foo), scalar(R(bar)))`},
-		{`quantile_over_time(0.9, foo[5m])`, `R(quantile_over_time(0.9, foo[5m]))`},
-		{`quantile_over_time(scalar(bar), foo[5m])`, `quantile_over_time(scalar(R(bar)), foo[5m])`},
-		{`foo @ 1000`, `R(foo @ 1000)`},
-		{`foo offset 1h`, `R(foo offset 1h)`},
-		{`timestamp(foo)`, `R(timestamp(foo))`},
-		{`histogram_quantile(0.9, foo)`, `R(histogram_quantile(0.9, foo))`},
-		{`histogram_quantiles(foo, "q", 0.5, 0.9)`, `R(histogram_quantiles(foo, "q", 0.5, 0.9))`},
-		{`histogram_quantiles(foo, "cluster", 0.5, 0.9)`, `histogram_quantiles(R(foo), "cluster", 0.5, 0.9)`},
-		{`histogram_quantile(0.9, sum by (le) (rate(foo[5m])))`, `histogram_quantile(0.9, sum by (le) (R(sum by (cluster, le) (rate(foo[5m])))))`},
-		{`label_replace(foo, "x", "$1", "y", "(.*)")`, `R(label_replace(foo, "x", "$1", "y", "(.*)"))`},
-		{`label_replace(foo, "cluster", "c", "", "")`, `label_replace(R(foo), "cluster", "c", "", "")`},
-		{`label_join(foo, "cluster", "-", "x")`, `label_join(R(foo), "cluster", "-", "x")`},
-		{`sort(foo)`, `sort(R(foo))`},
-		{`info(foo)`, `info(R(foo))`},
-		{`absent(foo{x="1"})`, `absent(R(group by (cluster) (foo{x="1"})))`},
-		{`absent_over_time(foo[5m])`, `absent_over_time(R(group by (cluster) (last_over_time(foo[5m]))))`},
-		{`absent(sum(foo))`, `absent(sum(R(sum by (cluster) (foo))))`},
-		{`scalar(foo)`, `scalar(R(foo))`},
-		{`vector(scalar(foo))`, `vector(scalar(R(foo)))`},
-
-		// Aggregations that lose the partition.
-		{`sum(rate(foo[2m]))`, `sum(R(sum by (cluster) (rate(foo[2m]))))`},
-		{`sum without (cluster, x) (foo)`, `sum without (cluster, x) (R(sum without (x) (foo)))`},
-		{`min by (x) (foo)`, `min by (x) (R(min by (cluster, x) (foo)))`},
-		{`max(foo)`, `max(R(max by (cluster) (foo)))`},
-		{`group(foo)`, `group(R(group by (cluster) (foo)))`},
-		{`count(foo)`, `sum(R(count by (cluster) (foo)))`},
-		{`topk(5, foo)`, `topk(5, R(topk by (cluster) (5, foo)))`},
-		{`bottomk by (x) (5, foo)`, `bottomk by (x) (5, R(bottomk by (cluster, x) (5, foo)))`},
-		{`limitk(5, foo)`, `limitk(5, R(limitk by (cluster) (5, foo)))`},
-		{`limit_ratio(0.1, foo)`, `R(limit_ratio(0.1, foo))`},
-		{`avg(foo)`, `combine avg (R(label_replace(avg by (cluster) (foo), "__part__", "avg", "", "") or label_replace(count by (cluster) (foo), "__part__", "count", "", "")))`},
-		{`stddev by (x) (foo)`, `combine stddev by (x) (R(label_replace(avg by (cluster, x) (foo), "__part__", "avg", "", "") or label_replace(count by (cluster, x) (foo), "__part__", "count", "", "") or label_replace(stdvar by (cluster, x) (foo), "__part__", "stdvar", "", "")))`},
-		{`quantile(0.9, foo)`, `quantile(0.9, R(foo))`},
-		{`count_values("v", foo)`, `sum by (v) (R(count_values by (cluster) ("v", foo)))`},
-		{`count_values without (cluster) ("v", foo)`, `sum without (cluster) (R(count_values without () ("v", foo)))`},
-		{`count_values by (v) ("v", foo)`, `count_values by (v) ("v", R(foo))`},
-		{`count_values by (cluster) ("cluster", foo)`, `count_values by (cluster) ("cluster", R(foo))`},
-		{`topk(scalar(bar), foo)`, `topk(scalar(R(bar)), R(foo))`},
-
-		// Aggregations that keep it.
-		{`sum by (cluster) (foo)`, `R(sum by (cluster) (foo))`},
-		{`sum without (x) (foo)`, `R(sum without (x) (foo))`},
-		{`avg by (cluster, x) (foo)`, `R(avg by (cluster, x) (foo))`},
-		{`quantile by (cluster) (0.9, foo)`, `R(quantile by (cluster) (0.9, foo))`},
-		{`topk by (cluster) (1, foo)`, `topk by (cluster) (1, R(topk by (cluster) (1, foo)))`},
-		{`max(sum by (cluster) (foo))`, `max(R(max by (cluster) (sum by (cluster) (foo))))`},
-		{`max(sum by (x) (foo))`, `max(sum by (x) (R(sum by (cluster, x) (foo))))`},
-
-		// Operations.
-		{`foo + 1`, `R(foo + 1)`},
-		{`foo + scalar(bar)`, `R(foo) + scalar(R(bar))`},
-		{`foo * bar`, `R(foo * bar)`},
-		{`foo * on (cluster, x) bar`, `R(foo * on (cluster, x) bar)`},
-		{`foo * on (x) bar`, `R(foo) * on (x) R(bar)`},
-		{`foo * ignoring (x) bar`, `R(foo * ignoring (x) bar)`},
-		{`foo * ignoring (cluster) bar`, `R(foo) * ignoring (cluster) R(bar)`},
-		{`foo * on (cluster, x) group_left (y) bar`, `R(foo * on (cluster, x) group_left (y) bar)`},
-		{`foo * on (x) group_left (cluster) bar`, `R(foo) * on (x) group_left (cluster) R(bar)`},
-		{`foo * ignoring (x) group_left (cluster) bar`, `R(foo) * ignoring (x) group_left (cluster) R(bar)`},
-		{`foo and bar`, `R(foo and bar)`},
-		{`foo or vector(0)`, `R(foo) or vector(0)`},
-		{`sum(foo) / sum(bar)`, `sum(R(sum by (cluster) (foo))) / sum(R(sum by (cluster) (bar)))`},
-		{`sum(foo / bar)`, `sum(R(sum by (cluster) (foo / bar)))`},
-		{`foo + fill (0) bar`, `R(foo + fill_left (0) fill_right (0) bar)`},
-
-		// Subqueries.
-		{`max_over_time(rate(foo[5m])[1h:1m])`, `R(max_over_time(rate(foo[5m])[1h:1m]))`},
-		{`max_over_time(foo[1h:])`, `R(max_over_time(foo[1h:4s600ms]))`}, // an engine elsewhere may have another default
-		{`max_over_time(sum(rate(foo[5m]))[1h:1m])`, `max_over_time(sum(R(sum by (cluster) (rate(foo[5m]))))[1h:1m])`},
-
-		// Nothing to distribute.
-		{`1 + 1`, `1 + 1`},
-		{`time()`, `time()`},
-		{`vector(1)`, `vector(1)`},
-
-		// Pruning.
-		{`foo{cluster="a"} + on () group_left () bar{cluster=~"a|b"}`, `dedup(coalesce(remote(foo{cluster="a"}))) + on () group_left () R(bar{cluster=~"a|b"})`},
-		{`topk(1, foo{cluster="a"})`, `remote(topk(1, foo{cluster="a"}))`},
-		{`foo{cluster="c"}`, `dedup(coalesce())`},
-		{`sum(foo{cluster="c"}) or bar`, `dedup(coalesce()) or R(bar)`},
-		{`foo{cluster!~"a|b"}`, `dedup(coalesce())`},
-	} {
-		t.Run(c[0], func(t *testing.T) {
-			got := distributedText(t, c[0], b, a)
-			require.Equal(t, expand(c[1]), got)
-		})
+	for _, rule := range lines(t, "testdata/distribution.txt") {
+		query, want, ok := strings.Cut(rule, " => ")
+		require.True(t, ok, rule)
+		t.Run(query, func(t *testing.T) { require.Equal(t, expand(want), distributedText(t, query, b, a)) })
 	}
 }
 
