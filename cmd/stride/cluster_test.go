@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/stride-promql/stride/cmd/stride/client"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
@@ -121,6 +124,37 @@ func requireAnswers(t *testing.T, node *serving, data storage.Queryable) {
 			require.ElementsMatch(t, infos, got.Infos, expr)
 			q.Close()
 		}
+	}
+}
+
+// On whose behalf a request is travels to all nodes that have a part in it, through those between.
+func TestTenantReachesNodes(t *testing.T) {
+	c := newCluster(t, "eu")
+	var mu sync.Mutex
+	var tenants []string
+	store, _ := storeNode(t, c.dirs[0], labels.FromStrings("cluster", "eu"), grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		md, _ := metadata.FromIncomingContext(ss.Context())
+		mu.Lock()
+		tenants = append(tenants, strings.Join(md.Get("thanos-tenant"), " "))
+		mu.Unlock()
+		return handler(srv, ss)
+	}))
+	between := serveArgs(t, "--endpoint="+store)
+	root := serveArgs(t, "--endpoint="+between.nodes)
+	for _, path := range []string{"/api/v1/query?query=sum(up)&time=" + sampleEnd, "/api/v1/series?match[]=up"} {
+		mu.Lock()
+		tenants = nil
+		mu.Unlock()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, root.url+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("THANOS-TENANT", "team-a")
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, 200, res.StatusCode)
+		mu.Lock()
+		require.Equal(t, []string{"team-a"}, slices.Compact(tenants), path)
+		mu.Unlock()
 	}
 }
 

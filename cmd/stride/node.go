@@ -299,6 +299,9 @@ func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err err
 
 	background, stopBackground := context.WithCancel(ctx)
 	defer stopBackground()
+	// Queries that are let finish need the connections to other nodes.
+	connections, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	defer disconnect()
 	var running sync.WaitGroup
 	failed := make(chan error, 3)
 	if n.forNodes != nil {
@@ -310,7 +313,7 @@ func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err err
 		n.logger.Info("Listening for other nodes", "address", n.forNodes.Addr().String())
 	}
 	if n.set != nil {
-		running.Go(func() { _ = n.set.Run(background) })
+		running.Go(func() { _ = n.set.Run(connections) })
 	}
 	running.Go(func() { n.selector.Follow(background, n.selectorReload) })
 	running.Go(func() {
@@ -337,6 +340,7 @@ func (n *node) serve(ctx context.Context, refresh, grace time.Duration) (err err
 	n.grpc.SetReady(false)
 	stopBackground()
 	n.shutdown(grace, cancelQueries)
+	disconnect()
 	running.Wait()
 	if n.data != nil {
 		n.data.Close() // waits for queries that have been cancelled
@@ -380,7 +384,9 @@ func (n *node) load(ctx context.Context) error {
 func (n *node) shutdown(grace time.Duration, cancelQueries func()) {
 	deadline, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	defer n.grpc.Shutdown(deadline)
+	var nodes sync.WaitGroup
+	defer nodes.Wait()
+	nodes.Go(func() { n.grpc.Shutdown(deadline) })
 	if err := n.server.Shutdown(deadline); err == nil {
 		return
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/promqltest"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 
 	"github.com/stride-promql/stride/engine"
 )
@@ -145,6 +146,54 @@ func TestShutdownWaitsForRequests(t *testing.T) {
 	require.NoError(t, <-n.seen)
 	require.NoError(t, <-done)
 	require.NotContains(t, n.log.String(), "cancelled")
+}
+
+// A query that is let finish keeps the connections that it needs.
+func TestShutdownKeepsConnections(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	address, _ := storeNode(t, sampleDir(t), labels.FromStrings("cluster", "eu"), grpc.ChainStreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		once.Do(func() { close(asked) })
+		select {
+		case <-answer:
+			return handler(srv, ss)
+		case <-ss.Context().Done():
+			return ss.Context().Err()
+		}
+	}))
+	log := &syncBuffer{}
+	inner, err := parsedServe(t, "--endpoint="+address).newNode(log)
+	require.NoError(t, err)
+	n := &slowNode{node: inner, log: log}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := n.start(ctx, t, time.Hour)
+	got := make(chan string, 1)
+	go func() {
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		res, err := client.Get("http://" + n.address + "/api/v1/query?partial_response=1&query=count(up)&time=" + sampleEnd)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		got <- string(body)
+	}()
+	<-asked
+	cancel()
+	n.waitFor(t, "Shutting down")
+	for {
+		conn, err := net.Dial("tcp", n.address)
+		if err != nil {
+			break
+		}
+		require.NoError(t, conn.Close())
+	}
+	close(answer)
+	body := <-got
+	require.Contains(t, body, `"value":[`)
+	require.NotContains(t, body, "warnings")
+	require.NoError(t, <-done)
 }
 
 func TestShutdownCancelsSlowRequests(t *testing.T) {
