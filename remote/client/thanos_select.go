@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -41,7 +42,7 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	c := q.client
 	req := &thanospb.SeriesRequest{
 		MinTime: q.mint, MaxTime: q.maxt,
-		Matchers:          wire.EncodeThanosMatchers(matchers),
+		Matchers:          wire.EncodeThanosMatchers(q.withName(matchers)),
 		ResponseBatchSize: thanosBatch,
 	}
 	req.PartialResponseDisabled, req.PartialResponseStrategy = partialResponse(ctx)
@@ -60,6 +61,20 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 		return nil, err
 	}
 	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), meter: meter{client: c}, replicas: q.strips()}, nil
+}
+
+var anyName = labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")
+
+// withName adds a matcher that all series pass if there may be none but of external labels: Thanos' stores and Prometheus take those off and refuse a
+// request with nothing left, or with matchers that pass what is empty.
+func (q *querier) withName(matchers []*labels.Matcher) []*labels.Matcher {
+	external := q.client.Labels()
+	for _, m := range matchers {
+		if !m.Matches("") && !slices.Contains(external, m.Name) && !slices.Contains(q.client.opts.ReplicaLabels, m.Name) {
+			return matchers
+		}
+	}
+	return append(slices.Clone(matchers), anyName)
 }
 
 // series implements seriesSource.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -279,7 +280,9 @@ func TestThanosSelect(t *testing.T) {
 	require.Equal(t, []string{`{a="x"} 1 2 3 5`, `{a="y"} 7`}, series)
 	require.Equal(t, 1, warnings)
 	require.True(t, proto.Equal(&thanospb.SeriesRequest{
-		MinTime: 1, MaxTime: 100, Matchers: []*thanospb.LabelMatcher{{Type: thanospb.LabelMatcher_NEQ, Name: []byte("a"), Value: []byte("b")}},
+		MinTime: 1, MaxTime: 100, Matchers: []*thanospb.LabelMatcher{
+			{Type: thanospb.LabelMatcher_NEQ, Name: []byte("a"), Value: []byte("b")}, {Type: thanospb.LabelMatcher_RE, Name: []byte("__name__"), Value: []byte(".+")},
+		},
 		PartialResponseDisabled: true, PartialResponseStrategy: thanospb.PartialResponseStrategy_ABORT, ResponseBatchSize: 64,
 	}, got))
 
@@ -327,4 +330,30 @@ func TestThanosSelect(t *testing.T) {
 	series, _, err = selected(c)
 	require.ErrorContains(t, err, `are copies of one series`)
 	require.Equal(t, []string{`{z="a"} 1`}, series)
+}
+
+// Stores refuse requests with no matchers but of external labels, which they take off.
+func TestThanosMatchersOfExternalLabels(t *testing.T) {
+	info := proto.CloneOf(thanosInfo)
+	info.LabelSets = [][]byte{set(t, "region", "eu", "replica", "a")}
+	c := connect(t, &peer{}, info, Options{ReplicaLabels: []string{"replica"}})
+	require.NoError(t, c.Refresh(t.Context()))
+	q, err := c.newQuerier(1, 100)
+	require.NoError(t, err)
+	for _, in := range []struct {
+		selector string
+		named    bool
+	}{
+		{`{job="x"}`, false}, {`{region="x",job=~"x|y"}`, false}, {`up{region="x"}`, false},
+		{`{region="x"}`, true}, {`{region!="",replica="a"}`, true}, {`{region="x",job=~".*"}`, true}, {`{region="x",job!="x"}`, true},
+	} {
+		matchers, err := parser.NewParser(parser.Options{}).ParseMetricSelector(in.selector)
+		require.NoError(t, err)
+		got := q.withName(matchers)
+		if !in.named {
+			require.Equal(t, matchers, got, in.selector)
+			continue
+		}
+		require.Equal(t, append(matchers, anyName), got, in.selector)
+	}
 }
