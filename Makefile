@@ -6,6 +6,7 @@ GO       = go
 FUZZTIME = 1m
 QUERIES  = 100000
 SEED     = 1
+LOAD     = 3m
 CACHE    = .cache
 STAGE    = sh tools/stage.sh
 TOOL     = $(GO) tool -modfile=tools.mod
@@ -95,14 +96,16 @@ peers: ## build the real Prometheus and Thanos that interop tests run (some minu
 	@GO='$(GO)' sh tools/peers.sh
 
 interop: peers ## run Stride beside real Thanos and Prometheus and compare their answers
-	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 15m ./interop
+	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 15m ./interop ./oracle ./measure/...
 
-e2e: peers ## run the deployments in containers, with real Prometheus and Thanos, and compare their answers
-	@GO='$(GO)' sh tools/e2e.sh
-	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 40m ./scenarios
+# First what says whether Docker is there: the peers take minutes. -v shows how late answers were while something was broken.
+e2e: e2e-programs peers ## run the deployments in containers, with real Prometheus and Thanos, and compare their answers; the load for LOAD
+	cd e2e && $(GO) vet ./... && $(GO) test -count 1 -timeout 60m -v ./scenarios -load $(LOAD)
 
-bench-e2e: peers ## measure distributed against other execution in containers (tens of minutes, can be gone on with), and rewrite that section of BENCHMARKS.md
+e2e-programs:
 	@GO='$(GO)' sh tools/e2e.sh
+
+bench-e2e: e2e-programs peers ## measure distributed against other execution in containers (tens of minutes, can be gone on with), and rewrite that section of BENCHMARKS.md
 	cd e2e && $(GO) test -count 1 -timeout 0 -v -run '^TestMeasure$$' ./measure -results $(CURDIR)/$(CACHE)/bench/results-e2e.jsonl
 	cd e2e && $(GO) run ./measure/report -results ../$(CACHE)/bench/results-e2e.jsonl
 
@@ -133,4 +136,4 @@ clean: ## remove what was built and the sample data
 	rm -rf bin $(CACHE)
 
 .NOTPARALLEL:
-.PHONY: help build image run demo proto golden test stage-vet stage-vet-arm64 stage-lint stage-api stage-unit stage-suite lint vet-arm64 staticcheck api unit suite race fuzz differential distributed peers interop e2e bench bench-full bench-smoke bench-test bench-crowd bench-micro bench-e2e clean
+.PHONY: help build image run demo proto golden test stage-vet stage-vet-arm64 stage-lint stage-api stage-unit stage-suite lint vet-arm64 staticcheck api unit suite race fuzz differential distributed peers interop e2e e2e-programs bench bench-full bench-smoke bench-test bench-crowd bench-micro bench-e2e clean

@@ -3,10 +3,12 @@ package containers
 import (
 	"bytes"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,24 +31,47 @@ type Environment struct {
 	log *tail
 }
 
-// New makes an environment, whose name, of at most 16 letters, is its network's. What is left of one of that name is removed first.
+// New makes an environment of a name of at most 11 letters. What is left of an earlier one of that name is removed first: it may not have come to its
+// end.
 func New(t testing.TB, name string) *Environment {
 	t.Helper()
+	alone(t)
 	imageOf(t)
 	e := &Environment{t: t, log: &tail{}}
-	if os.Getenv("E2E_TEMP_DIR") == "" {
-		require.NoError(t, os.Setenv("E2E_TEMP_DIR", os.TempDir()))
-	}
+	dir := cache(t, "e2e", "run", name)
+	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.MkdirAll(dir, 0o777))
+	t.Setenv("E2E_TEMP_DIR", dir)
 	var err error
-	e.env, err = e2e.New(e2e.WithName(name), e2e.WithLogger(e2e.NewLogger(e.log)))
+	e.env, err = e2e.New(e2e.WithName(name+"-"+checkout(t)), e2e.WithLogger(e2e.NewLogger(e.log)))
 	require.NoError(t, err)
+	stay := e.closeWhenInterrupted(dir)
 	t.Cleanup(func() {
+		stay()
 		if t.Failed() {
 			t.Logf("the end of what containers wrote:\n%s", e.log)
 		}
 		e.env.Close()
+		_ = os.Remove(dir)
 	})
 	return e
+}
+
+// closeWhenInterrupted removes everything when the process is told to end, which it does without the cleanups of tests. Not any more once the function
+// that it returns was called.
+func (e *Environment) closeWhenInterrupted(dir string) (stay func()) {
+	told, over := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-told:
+			e.env.Close()
+			_ = os.Remove(dir)
+			os.Exit(1)
+		case <-over:
+		}
+	}()
+	return func() { signal.Stop(told); close(over) }
 }
 
 // Dir makes a directory that all nodes see.

@@ -25,8 +25,7 @@ var programs = []string{"stride", "stride-olderplan", "proxy", "prometheus", "th
 func Program(t testing.TB, name string) string {
 	t.Helper()
 	for _, dir := range []string{"e2e", "peers"} {
-		path, err := filepath.Abs(filepath.Join("..", "..", ".cache", dir, name))
-		require.NoError(t, err)
+		path := cache(t, dir, name)
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
@@ -40,8 +39,6 @@ func Thanos(t testing.TB, args ...string) {
 	t.Helper()
 	run(t, Program(t, "thanos"), args...)
 }
-
-const repository = "stride-e2e"
 
 var image struct {
 	sync.Mutex
@@ -76,6 +73,7 @@ func imageOf(t testing.TB) string {
 			require.NoError(t, err)
 		}()
 	}
+	repository := "stride-e2e-" + checkout(t)
 	name := fmt.Sprintf("%s:%x", repository, hash.Sum(nil)[:8])
 	if exec.Command("docker", "image", "inspect", name).Run() != nil {
 		for _, old := range strings.Fields(run(t, "docker", "images", "-q", repository)) {

@@ -25,7 +25,7 @@ import (
 var (
 	results = flag.String("results", "", "file to add results to; what is there already is not measured again")
 	runs    = flag.Int("runs", 20, "how often each query runs in each mode")
-	only    = flag.String("only", "", "regular expression of the cases to measure, as in TestMeasure/pairs/10000")
+	only    = flag.String("only", "", "part of the names of the cases to measure, as in pairs/10000")
 )
 
 // cases are what is measured: all queries on small data, and some on large.
@@ -77,7 +77,7 @@ func TestMeasure(t *testing.T) {
 			if c.series >= many {
 				times = min(times, 5)
 			}
-			e := containers.New(t, "stride-measure")
+			e := containers.New(t, "measure")
 			leaves, flags := deploy(t, e, c.model, c.series)
 			endpoints := map[string][]*containers.Node{}
 			nodes := map[string][]*leaf{}

@@ -31,25 +31,39 @@ var dashboard = []string{
 // hoggish wants more memory than there is.
 const hoggish = `{__name__=~".+"}`
 
-// Dashboards ask a root and its leaves at once, at a bounded rate, for a while, and something too large between them. All of them have little
-// memory, and none of them dies or keeps any of it.
+// screens is what dashboards ask, and what is right there.
+type screens struct {
+	url   string
+	right *oracle.Oracle
+}
+
+// Dashboards ask a root and its leaves at once, at a bounded rate, for a while, and something too large between them, which is refused. All of the nodes
+// have little memory, and none of them dies or keeps any of it.
 func TestLoad(t *testing.T) {
-	e := containers.New(t, "stride-load")
+	e := containers.New(t, "load")
 	options := containers.Options{Memory: 160 << 20, Env: map[string]string{"GOMEMLIMIT": "128MiB"}}
 	all := deployments.Regions(t, e, 2, deployments.Everything, "--series", "5000", "--duration", "2h")
 	var leaves []*containers.Node
 	for _, l := range deployments.BlockDirectories(all) {
 		leaves = append(leaves, l.Stride(e, options, "--query.memory-limit=64MB"))
 	}
-	right := oracleOf(deployments.Merged(all))
-	right.Start, right.Step = deployments.End.Add(-time.Hour), 30*time.Second
 	root := e.StrideOf("stride", "root", options, append(containers.Endpoints(leaves...), "--query.memory-limit=64MB", "--no-query.partial-response")...)
 	nodes := append(leaves, root)
-	for _, q := range dashboard {
-		right.Right(t, q, false)
+	var asked []screens
+	for i, n := range nodes {
+		data := deployments.Merged(all)
+		if i < len(leaves) {
+			data = all[i].Data
+		}
+		right := &oracle.Oracle{Data: data, Start: deployments.End.Add(-time.Hour), End: deployments.End, Step: 30 * time.Second}
+		for _, q := range dashboard {
+			right.Right(t, q, true)
+			right.Right(t, q, false)
+		}
+		asked = append(asked, screens{n.URL, right})
 	}
 
-	ask(t, right, root.URL, 5*time.Second) // what is only made once is made now
+	ask(t, asked, 5*time.Second) // what is only made once is made now
 	var pids, goroutines []int
 	var heaps []float64
 	measure := func(i int) (pid, routines int, heap float64) {
@@ -60,7 +74,7 @@ func TestLoad(t *testing.T) {
 		pid, routines, heap := measure(i)
 		pids, goroutines, heaps = append(pids, pid), append(goroutines, routines), append(heaps, heap)
 	}
-	ask(t, right, root.URL, *loadFor)
+	require.NotZero(t, ask(t, asked, *loadFor), "%s is not too large", hoggish)
 	for i, n := range nodes {
 		require.Eventually(t, func() bool { _, routines, _ := measure(i); return routines <= goroutines[i]+10 }, 30*time.Second, time.Second, "%s leaks goroutines", n.Name)
 		pid, routines, heap := measure(i)
@@ -81,40 +95,45 @@ func heapAfterGC(n *containers.Node) float64 {
 	return least
 }
 
-// ask lets eight screens ask for a while, together at most 40 queries a second.
-func ask(t *testing.T, right *oracle.Oracle, url string, long time.Duration) {
+// ask lets dashboards ask for a while, eight queries at once, together at most 40 a second. What is too large is asked of the last node.
+func ask(t *testing.T, of []screens, long time.Duration) (refused int) {
 	t.Helper()
-	c, err := client.New(url, nil)
-	require.NoError(t, err)
-	defer c.Close()
+	var clients []*client.Client
+	for _, s := range of {
+		c, err := client.New(s.url, nil)
+		require.NoError(t, err)
+		defer c.Close()
+		clients = append(clients, c)
+	}
 	ticks := time.NewTicker(time.Second / 40)
 	defer ticks.Stop()
 	over := time.After(long)
 	work := make(chan int)
 	var mu sync.Mutex
-	answered, refused := 0, 0
-	var screens sync.WaitGroup
+	answered := 0
+	var workers sync.WaitGroup
 	for range 8 {
-		screens.Go(func() {
+		workers.Go(func() {
 			for i := range work {
-				expr := hoggish
-				if i%20 != 19 {
-					expr = dashboard[i%len(dashboard)]
+				node, expr, instant := i%len(of), dashboard[i/len(of)%len(dashboard)], i%4 == 0
+				if i%20 == 19 {
+					node, expr, instant = len(of)-1, hoggish, false
 				}
-				got, err := c.Query(context.Background(), right.Query(expr, false))
+				right, c := of[node].right, clients[node]
+				got, err := c.Query(context.Background(), right.Query(expr, instant))
 				mu.Lock()
 				switch said := (*client.Error)(nil); {
 				case err == nil && expr == hoggish:
 					answered++
 				case err == nil:
-					if diff := oracle.Difference(right.Right(t, expr, false), got.Value); diff != "" {
-						t.Errorf("%s: %s", expr, diff)
+					if diff := oracle.Difference(right.Right(t, expr, instant), got.Value); diff != "" {
+						t.Errorf("%s (instant: %t): %s", expr, instant, diff)
 					}
 					answered++
 				case errors.As(err, &said) && said.Type != "" && strings.Contains(said.Text, "queries may hold"):
 					refused++
 				default:
-					t.Errorf("%s: %v", expr, err)
+					t.Errorf("%s (instant: %t): %v", expr, instant, err)
 				}
 				mu.Unlock()
 			}
@@ -124,10 +143,10 @@ func ask(t *testing.T, right *oracle.Oracle, url string, long time.Duration) {
 		select {
 		case <-over:
 			close(work)
-			screens.Wait()
+			workers.Wait()
 			t.Logf("%d queries answered, %d refused in %s", answered, refused, long)
 			require.NotZero(t, answered)
-			return
+			return refused
 		case <-ticks.C:
 			work <- i
 		}

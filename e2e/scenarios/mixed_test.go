@@ -10,7 +10,7 @@ import (
 
 // Stride leaves under a Thanos root, which gives them parts of queries.
 func TestThanosRoot(t *testing.T) {
-	e := containers.New(t, "stride-troot")
+	e := containers.New(t, "troot")
 	all, right := regions(t, e, 2, deployments.Everything)
 	leaves := deployments.Strides(e, containers.Options{}, deployments.BlockDirectories(all))
 	root := e.ThanosQuery("root", leaves, "--query.promql-engine=thanos", "--query.mode=distributed")
@@ -19,7 +19,7 @@ func TestThanosRoot(t *testing.T) {
 
 // Thanos leaves, each in front of a pair of Prometheus servers, under a Stride root, which gives them parts of queries.
 func TestThanosLeaves(t *testing.T) {
-	e := containers.New(t, "stride-tleaf")
+	e := containers.New(t, "tleaf")
 	all, right := regions(t, e, 2, deployments.Steady)
 	var leaves []*containers.Node
 	for _, l := range deployments.Pairs(t, e, all) {

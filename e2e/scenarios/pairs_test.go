@@ -8,7 +8,7 @@ import (
 )
 
 func TestPairs(t *testing.T) {
-	e := containers.New(t, "stride-pairs")
+	e := containers.New(t, "pairs")
 	all, right := regions(t, e, 2, deployments.Everything)
 	leaves := deployments.Pairs(t, e, all[:1])
 	// Both servers of the other environment were down for two hours, one after the other. Penalties are for staying with one replica, which costs samples
@@ -21,7 +21,7 @@ func TestPairs(t *testing.T) {
 }
 
 func TestGatewaysAndPairs(t *testing.T) {
-	e := containers.New(t, "stride-gateways")
+	e := containers.New(t, "gateways")
 	all, right := regions(t, e, 2, deployments.Everything)
 	inBothModes(t, e, right, deployments.GatewaysAndPairs(t, e, all), deployments.ByReplica)
 }

@@ -22,7 +22,7 @@ var replicaQueries = []string{
 func TestReplicatedLeaves(t *testing.T) {
 	for _, strategy := range []string{"hedge", "race"} {
 		t.Run(strategy, func(t *testing.T) {
-			e := containers.New(t, "stride-"+strategy)
+			e := containers.New(t, strategy)
 			all, right := regions(t, e, 2, deployments.Everything)
 			leaf := func(name string, r deployments.Region) *containers.Node {
 				return e.Stride("leaf-"+name, "--tsdb.path="+r.Dir, "--external-label=region="+r.Name, "--store-group-id="+r.Name)
@@ -37,7 +37,7 @@ func TestReplicatedLeaves(t *testing.T) {
 
 // Two store gateways on one bucket, likewise, under a root that was told that they have the same data.
 func TestReplicatedGateways(t *testing.T) {
-	e := containers.New(t, "stride-gwpair")
+	e := containers.New(t, "gwpair")
 	all, right := regions(t, e, 2, deployments.Everything)
 	bucket := deployments.Upload(t, e, all[:1])
 	a, b := e.StoreGateway("gateway-a", bucket), e.StoreGateway("gateway-b", bucket)
@@ -59,6 +59,7 @@ func breakMembers(t *testing.T, right *oracle.Oracle, root, proxy, a, b *contain
 		require.Empty(t, got.warnings, what)
 	}
 	settle := func() { time.Sleep(3 * time.Second) }
+	right.Answers(t, root.URL, oracle.Queries())
 	while("both well", settle)
 	proxy.Get("/delay?is=500ms")
 	while("one late", settle)
@@ -89,4 +90,5 @@ func breakMembers(t *testing.T, right *oracle.Oracle, root, proxy, a, b *contain
 	b.Boot()
 	root.WaitFor(fmt.Sprintf("/api/v1/query?query=count(up)&time=%d", deployments.End.Unix()), func(string) bool { return true })
 	while("all back", settle)
+	right.Answers(t, root.URL, oracle.Queries())
 }

@@ -19,20 +19,20 @@ func gapsAndYoung(t *testing.T, e *containers.Environment) ([]deployments.Region
 }
 
 func TestSidecarsByTime(t *testing.T) {
-	e := containers.New(t, "stride-time")
+	e := containers.New(t, "time")
 	all, right := gapsAndYoung(t, e)
 	inBothModes(t, e, right, deployments.SidecarsByTime(t, e, all, 6*time.Hour, 3*time.Hour))
 }
 
 func TestSidecarsByLabel(t *testing.T) {
-	e := containers.New(t, "stride-label")
+	e := containers.New(t, "label")
 	all, right := gapsAndYoung(t, e)
 	inBothModes(t, e, right, deployments.SidecarsByLabel(t, e, all))
 }
 
 // Leaves read directories of blocks themselves: by environment, and by time with two hours in both.
 func TestBlockDirectories(t *testing.T) {
-	e := containers.New(t, "stride-blocks")
+	e := containers.New(t, "blocks")
 	all, right := gapsAndYoung(t, e)
 	recent := e.Dir("recent")
 	oracle.Copy(t, recent, all[0].Blocks[1:]...)

@@ -10,7 +10,7 @@ import (
 
 // While nodes are upgraded, roots and leaves are of different versions: here of the newest plan version and the one before.
 func TestUpgrade(t *testing.T) {
-	e := containers.New(t, "stride-upgrade")
+	e := containers.New(t, "upgrade")
 	all, right := regions(t, e, 2, deployments.Everything)
 	leaf := func(build, name string, r deployments.Region) *containers.Node {
 		return e.StrideOf(build, "leaf-"+name, containers.Options{}, "--tsdb.path="+r.Dir, "--external-label=region="+r.Name)

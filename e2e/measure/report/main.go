@@ -108,7 +108,7 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 	fmt.Fprintf(w, "Made by `%s` on %s (%s). Containers with real Prometheus v0.315.0 (3.15) and Thanos v0.42.4 below; a root and each leaf may use 0.66 of two cores, in all modes; what is below the leaves is not limited. Modes take turns, run by run; each root answers nothing but the query measured. Answers are compared before anything is timed.\n\n", r.Command, r.Started.Format("2006-01-02"), r.Machine)
 	fmt.Fprintf(w, "- *%s*: a Stride root gives parts of queries to Stride leaves. *%s*: the same root fetches all samples from the same leaves.\n", measure.Distributed, measure.Local)
 	fmt.Fprintf(w, "- *%s*, *%s*: a Thanos root over Thanos leaves on the same stores.\n", measure.ThanosDistributed, measure.ThanosLocal)
-	fmt.Fprintf(w, "- Times are medians of 20 runs (of 5 with a million series, where the most is given beside it). Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
+	fmt.Fprintf(w, "- Times are medians, and p95 where there were 100 runs, else the most. Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
 	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked and in no ratio. Thanos' distributed mode gives others where two leaves of an environment overlap in time, and its queriers take copies "+
 		"of series apart by how their chunks happen to be cut, so that *pairs apart*, whose replicas scrape at different times, differ too. In *pairs* replicas are equal to the byte, which spares Thanos decoding the second one.\n\n")
 	rows := [][]string{{"", "latency", "CPU of root and leaves", "root memory", "bytes to the root"}}
@@ -137,20 +137,20 @@ func tables(w *bytes.Buffer, all []*comparison) {
 		}
 		fmt.Fprintf(w, "### %s\n\n", all[i].deployment())
 		var differs []string
-		rows := [][]string{{"query", "mode", "p50", "most", "CPU root", "CPU leaves", "root memory", "root heap", "leaf resident", "to the root"}}
+		rows := [][]string{{"query", "mode", "runs", "p50", "p95 or most", "CPU root", "CPU leaves", "root memory", "root heap", "leaf resident", "to the root"}}
 		for _, c := range all[i:j] {
 			for _, mode := range measure.Modes {
 				r, ok := c.modes[mode]
 				switch {
 				case !ok:
 				case r.Failed != "":
-					rows = append(rows, []string{c.query, mode, "failed: " + strings.ReplaceAll(r.Failed, "|", "\\|"), "", "", "", "", "", "", ""})
+					rows = append(rows, []string{c.query, mode, "failed: " + strings.ReplaceAll(r.Failed, "|", "\\|"), "", "", "", "", "", "", "", ""})
 				default:
 					if r.Differs != "" {
 						mode += " (*)"
 						differs = append(differs, fmt.Sprintf("- (*) %s, %s: %s", c.query, r.Mode, r.Differs))
 					}
-					rows = append(rows, []string{c.query, mode, ms(r.P50), ms(r.Max), ms(r.RootCPU), ms(r.LeafCPU), mib(r.RootPeak), mib(r.RootHeap), mib(r.LeafPeak), kib(r.Received)})
+					rows = append(rows, []string{c.query, mode, fmt.Sprint(r.Runs), ms(r.P50), late(r), ms(r.RootCPU), ms(r.LeafCPU), mib(r.RootPeak), mib(r.RootHeap), mib(r.LeafPeak), kib(r.Received)})
 				}
 			}
 		}
@@ -180,6 +180,14 @@ func ms(d time.Duration) string {
 		return fmt.Sprintf("%.1f ms", d.Seconds()*1e3)
 	}
 	return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
+}
+
+// late is how long the latest answers took: a p95 of few runs says nothing.
+func late(r measure.Result) string {
+	if r.P95 > 0 {
+		return "p95 " + ms(r.P95)
+	}
+	return ms(r.Max)
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(max(n, 0))/(1<<20)) }

@@ -31,7 +31,8 @@ func TestSection(t *testing.T) {
 	b.Reset()
 	tables(&b, all)
 	require.Contains(t, b.String(), "### pairs, 10,000 series, direct")
-	require.Contains(t, b.String(), "| avg | stride distributed | 10 ms | 10 ms |")
+	require.Contains(t, b.String(), "| avg | stride distributed | 20 | 10 ms | 10 ms |")
+	require.Equal(t, "p95 20 ms", late(measure.Result{P95: 20 * time.Millisecond, Max: time.Second}))
 	require.Contains(t, b.String(), `failed: a \| b`)
 	require.Contains(t, b.String(), "- (*) avg, thanos distributed: 3 instead of 4")
 	for _, c := range charts {
