@@ -158,6 +158,15 @@ func TestTenantReachesNodes(t *testing.T) {
 	}
 }
 
+// What other nodes did for a query is in its analysis.
+func TestAnalysisOfOtherNodes(t *testing.T) {
+	_, flags := newCluster(t, "eu").leaves(t)
+	root := serveArgs(t, flags...)
+	body := root.body(t, "/api/v1/query", "query", "sum(rate(http_requests_total[5m])) + sum(up)", "time", sampleEnd, "analyze", "true")
+	require.Contains(t, body, `"remote":[`)
+	require.Contains(t, body, `scan rate of http_requests_total[5m]`)
+}
+
 // A node that asks others answers as one engine over all their data does, whether they evaluate or only give samples.
 func TestClusterAnswersAsOneEngine(t *testing.T) {
 	c := newCluster(t, "eu", "us", "ap")

@@ -182,14 +182,14 @@ func TestOperatorTree(t *testing.T) {
 	// Two pipelines end in the inputs of one operator, of which the second is another's input too.
 	tree, err := operatorTree(explanation(`{"pipelines":[
 		{"operators":[{"id":1,"role":"source","depth":0,"name":"a"},{"id":2,"role":"stage","depth":1,"name":"b"},{"id":5,"role":"sink","depth":2,"input":1,"name":"join"}]},
-		{"operators":[{"id":3,"role":"source","depth":0,"name":"c"},{"id":5,"role":"sink","depth":1,"input":0,"name":"join"},{"id":4,"role":"sink","depth":1,"name":"d"}]},
+		{"operators":[{"id":3,"role":"source","depth":0,"name":"c","remote":"scan\n  m\n"},{"id":5,"role":"sink","depth":1,"input":0,"name":"join"},{"id":4,"role":"sink","depth":1,"name":"d"}]},
 		{"operators":[{"id":4,"role":"source","depth":0,"name":"d"},{"id":5,"role":"sink","depth":1,"input":2,"name":"join"}]},
 		{"operators":[{"id":5,"role":"source","depth":0,"name":"join"},{"id":6,"role":"sink","depth":1,"name":"result"}]}
 	]}`))
 	require.NoError(t, err)
 	b, err := json.Marshal(tree)
 	require.NoError(t, err)
-	require.Equal(t, `{"name":"result","children":[{"name":"join","children":[{"name":"c"},{"name":"b","children":[{"name":"a"}]},{"name":"d","children":[{"name":"c"}]}]}]}`, string(b))
+	require.Equal(t, `{"name":"result","children":[{"name":"join","children":[{"name":"c","remote":["scan","  m"]},{"name":"b","children":[{"name":"a"}]},{"name":"d","children":[{"name":"c","remote":["scan","  m"]}]}]}]}`, string(b))
 
 	for text, want := range map[string]string{
 		`{"error":"no such operator"}`: "no such operator",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/stride-promql/stride/engine"
@@ -15,6 +16,8 @@ import (
 type operatorNode struct {
 	Name string `json:"name"`
 	*operatorStats
+	// Remote is what another node says that it did for a part of the query, a line an operator.
+	Remote   []string        `json:"remote,omitempty"`
 	Children []*operatorNode `json:"children,omitempty"`
 }
 
@@ -74,6 +77,7 @@ type explained struct {
 			Depth    int    `json:"depth"`
 			Input    int    `json:"input"`
 			Name     string `json:"name"`
+			Remote   string `json:"remote"`
 			Measured *struct {
 				Total     time.Duration `json:"totalNanoseconds"`
 				Series    int           `json:"series"`
@@ -114,6 +118,9 @@ func operatorTree(from json.Marshaler) (*operatorNode, error) {
 			}
 			if m := o.Measured; m != nil {
 				nodes[o.ID].operatorStats = &operatorStats{m.Total.String(), m.Samples, m.Series, m.PeakBytes}
+			}
+			if o.Remote != "" {
+				nodes[o.ID].Remote = strings.Split(strings.TrimRight(o.Remote, "\n"), "\n")
 			}
 			if o.Depth > len(above) {
 				return nil, fmt.Errorf("operator %q has no input", o.Name)
