@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/promqltest"
@@ -50,6 +51,26 @@ func (r *recorder) hooks() *hooks {
 			r.asked[selector].read = true
 			return nil
 		},
+	}
+}
+
+// A storage that gives other samples for other functions is asked for each by itself.
+func TestSeparateSelectors(t *testing.T) {
+	s := promqltest.LoadedStorage(t, "load 1m\n  c 0+1x20\n")
+	for separate, want := range map[bool][]string{false: {""}, true: {"max", "min"}} {
+		r := &recorder{}
+		e := engine.New(engine.Opts{SeparateSelectors: separate})
+		q, err := e.NewInstantQuery(t.Context(), hookedSamples{s, r.hooks()}, nil, "max(c) + on () min(c)", time.UnixMilli(600_000))
+		require.NoError(t, err)
+		require.NoError(t, q.Exec(t.Context()).Err)
+		q.Close()
+		require.NoError(t, e.Close())
+		var functions []string
+		for _, a := range r.readFrom() {
+			functions = append(functions, a.hints.Func)
+		}
+		slices.Sort(functions)
+		require.Equal(t, want, functions)
 	}
 }
 

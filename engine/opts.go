@@ -4,6 +4,7 @@ package engine
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/promslog"
@@ -24,6 +25,9 @@ type Opts struct {
 	// Optimizers are the passes over the logical plan, in order. nil: logicalplan.DefaultOptimizers();
 	// empty but not nil: none.
 	Optimizers []logicalplan.Optimizer
+	// SeparateSelectors leaves out optimizers by which one selector serves several functions: for storages that give other samples for
+	// one function in the hints than for another.
+	SeparateSelectors bool
 	// Builders make the operators of logicalplan.Extension nodes.
 	Builders []physicalplan.Builder
 	// Workers is the most goroutines that evaluate one query, and one more than the most extra
@@ -77,6 +81,15 @@ func (o Opts) withDefaults() (Opts, error) {
 	}
 	if o.Optimizers == nil {
 		o.Optimizers = logicalplan.DefaultOptimizers()
+	}
+	if o.SeparateSelectors {
+		o.Optimizers = slices.DeleteFunc(slices.Clone(o.Optimizers), func(p logicalplan.Optimizer) bool {
+			switch p.(type) {
+			case logicalplan.MergeSelectors, logicalplan.ShareSubexpressions:
+				return true
+			}
+			return false
+		})
 	}
 	for _, p := range o.Optimizers {
 		if p == nil {

@@ -1,6 +1,9 @@
 package remote
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Request says which query something belongs to. Contexts carry it, and so do calls to other nodes: whatever an engine does for a
 // query, it does with the Request of the context that the query was run with.
@@ -13,6 +16,9 @@ type Request struct {
 	Tenant string
 	// PartialResponse says that sources of data that fail are to become warnings.
 	PartialResponse bool
+	// MaxSourceResolution is that of the coarsest downsampled data that will do; 0: samples alone. What is asked for results has to evaluate
+	// over samples then, of which each selector's function chooses.
+	MaxSourceResolution time.Duration
 }
 
 type requestKey struct{}

@@ -104,6 +104,7 @@ func (s *serveCommand) newNode(stderr io.Writer) (*node, error) {
 		Flags:           s.flagValues(),
 		Config:          func() string { return configYAML(external) },
 		PartialResponse: s.partialResponse,
+		AutoResolution:  s.autoDownsampling,
 		CORSOrigin:      origins,
 		Ready:           n.ready.Load,
 		Registerer:      registry,
@@ -149,7 +150,7 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQue
 		return localCoverage(n.data, external)
 	}
 	b := &backend{}
-	var forNodes *engine.Engine
+	var forNodes, downsampledForNodes *engine.Engine
 	var asked remote.RemoteEngine
 	if n.set == nil {
 		b.data = own
@@ -172,16 +173,22 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQue
 		local := opts
 		local.Reg = nil // metrics are those of the other engine
 		b.sources, b.local, b.data = all, engine.New(local), all.samples(all.all, all.replicas)
+		b.downsampled, b.lookback = newDownsampledEngine(opts), opts.LookbackDelta
 		if s.endpoints.mode == modeDistributed {
 			n.engine, forNodes = engine.NewDistributed(opts, all), engine.NewDistributed(forOthers, all)
 		} else {
 			n.engine, forNodes = engine.New(opts), engine.New(forOthers)
 		}
-		asked = newNodeEngine("stride", forNodes, b.data, s.group, remote.PeerQuery, func() ([]string, []remote.Coverage) { return everything.announced(all.Engines()) })
+		downsampledForNodes = newDownsampledEngine(forOthers)
+		asked = asNode(&byResolution{
+			RemoteEngine: engine.NewRemoteEngine(forNodes, b.data, engine.RemoteOpts{Name: "stride", GroupID: s.group, PeerType: remote.PeerQuery}),
+			downsampled:  engine.NewRemoteEngine(downsampledForNodes, b.data, engine.RemoteOpts{Name: "stride"}),
+			lookback:     opts.LookbackDelta,
+		}, b.data, func() ([]string, []remote.Coverage) { return everything.announced(all.Engines()) })
 	}
 	b.engine = n.engine
 	if over := time.Duration(s.slowQuery); over > 0 {
-		for _, e := range []*engine.Engine{n.engine, forNodes, b.local} {
+		for _, e := range []*engine.Engine{n.engine, forNodes, b.local, b.downsampled, downsampledForNodes} {
 			if e != nil {
 				e.SetQueryLogger(&slowQueryLog{n.logger.Handler(), over})
 			}

@@ -33,11 +33,12 @@ type chunkedNodeEngine struct {
 
 // newNodeEngine announces what announce gives whenever it is asked.
 func newNodeEngine(name string, e *engine.Engine, q storage.Queryable, group string, peer remote.PeerType, announce func() ([]string, []remote.Coverage)) remote.RemoteEngine {
-	n := &nodeEngine{
-		RemoteEngine: engine.NewRemoteEngine(e, q, engine.RemoteOpts{Name: name, GroupID: group, PeerType: peer}),
-		Queryable:    q,
-		announce:     announce,
-	}
+	return asNode(engine.NewRemoteEngine(e, q, engine.RemoteOpts{Name: name, GroupID: group, PeerType: peer}), q, announce)
+}
+
+// asNode is an engine over q that announces what announce gives whenever it is asked.
+func asNode(e remote.RemoteEngine, q storage.Queryable, announce func() ([]string, []remote.Coverage)) remote.RemoteEngine {
+	n := &nodeEngine{RemoteEngine: e, Queryable: q, announce: announce}
 	if chunked, ok := q.(storage.ChunkQueryable); ok {
 		return &chunkedNodeEngine{n, chunked}
 	}

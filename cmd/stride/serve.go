@@ -32,6 +32,8 @@ type serveCommand struct {
 	memoryLimit     units.Base2Bytes
 	partialResponse bool
 
+	autoDownsampling bool
+
 	dir      string
 	dirSet   bool
 	refresh  model.Duration
@@ -85,6 +87,7 @@ func newServeCommand(app *kingpin.Application) *serveCommand {
 		Default("0").BytesVar(&s.memoryLimit)
 	cmd.Flag("query.partial-response", "Answer with a warning where a source of data fails, unless a request says otherwise.").
 		Default("true").BoolVar(&s.partialResponse)
+	cmd.Flag("query.auto-downsampling", "Let downsampled data do of a fifth of the step or finer, unless a request says otherwise.").BoolVar(&s.autoDownsampling)
 	cmd.Flag("query.log-queries-longer-than", "Log queries that take longer than this; 0s: none.").Default("10s").SetValue(&s.slowQuery)
 	s.tracing.register(cmd)
 	cmd.Flag("log.level", "Least level of what is logged: "+strings.Join(promslog.LevelFlagOptions, ", ")+".").

@@ -12,7 +12,7 @@ import (
 )
 
 // sourceStorage reads the samples of engines, as they are at the time. Where a Request allows a partial response, errors of single engines are
-// warnings.
+// warnings. Where it allows downsampled data, chunks of all engines are put together first (sourcedownsampled.go).
 type sourceStorage struct{ of func() []remote.RemoteEngine }
 
 var _ storage.SampleAndChunkQueryable = sourceStorage{}
@@ -27,11 +27,19 @@ func (s sourceStorage) Querier(mint, maxt int64) (storage.Querier, error) {
 		}
 		all = append(all, &readingAhead{Querier: &source{q, origin{e, mint, maxt}, err}})
 	}
-	return sorted{storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge)}, nil
+	return &resolved{Querier: sorted{storage.NewMergeQuerier(all, nil, storage.ChainedSeriesMerge)}, stored: s.stored(mint, maxt)}, nil
 }
 
 // ChunkQuerier implements storage.ChunkQueryable.
 func (s sourceStorage) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
+	return &resolvedChunks{
+		ChunkQuerier: s.chunks(mint, maxt, storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge)),
+		stored:       s.stored(mint, maxt),
+	}, nil
+}
+
+// chunks reads the chunks of engines, of which merge makes one series where they have the same.
+func (s sourceStorage) chunks(mint, maxt int64, merge storage.VerticalChunkSeriesMergeFunc) storage.ChunkQuerier {
 	var all []storage.ChunkQuerier
 	for _, e := range s.of() {
 		q, err := remote.Chunks(e, mint, maxt)
@@ -40,7 +48,7 @@ func (s sourceStorage) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, err
 		}
 		all = append(all, &readingChunksAhead{ChunkQuerier: &chunkSource{q, origin{e, mint, maxt}, err}})
 	}
-	return sortedChunks{storage.NewMergeChunkQuerier(all, nil, storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMerge))}, nil
+	return sortedChunks{storage.NewMergeChunkQuerier(all, nil, merge)}
 }
 
 // source is the samples of one engine. The error of opening it is that of reading from it.
@@ -191,36 +199,36 @@ func (q sortedChunks) Select(ctx context.Context, _ bool, hints *storage.SelectH
 	return q.ChunkQuerier.Select(ctx, true, hints, matchers...)
 }
 
-// withPartialResponse says to what reads from q outside of a query whether a partial response is allowed.
-func withPartialResponse(q storage.Queryable, allowed bool) storage.Queryable {
+// withRequest has what reads from q outside of a query, or in one that knows nothing of it, do so for a Request that set changes.
+func withRequest(q storage.Queryable, set func(*remote.Request)) storage.Queryable {
 	return storage.QueryableFunc(func(mint, maxt int64) (storage.Querier, error) {
 		inner, err := q.Querier(mint, maxt)
-		return partialQuerier{inner, allowed}, err
+		return requestQuerier{inner, set}, err
 	})
 }
 
-type partialQuerier struct {
+type requestQuerier struct {
 	storage.Querier
-	allowed bool
+	set func(*remote.Request)
 }
 
-func (q partialQuerier) context(ctx context.Context) context.Context {
+func (q requestQuerier) context(ctx context.Context) context.Context {
 	r := remote.RequestFrom(ctx)
-	r.PartialResponse = q.allowed
+	q.set(&r)
 	return remote.WithRequest(ctx, r)
 }
 
 // Select implements storage.Querier.
-func (q partialQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
+func (q requestQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
 	return q.Querier.Select(q.context(ctx), sorted, hints, matchers...)
 }
 
 // LabelNames implements storage.LabelQuerier.
-func (q partialQuerier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (q requestQuerier) LabelNames(ctx context.Context, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return q.Querier.LabelNames(q.context(ctx), hints, matchers...)
 }
 
 // LabelValues implements storage.LabelQuerier.
-func (q partialQuerier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+func (q requestQuerier) LabelValues(ctx context.Context, name string, hints *storage.LabelHints, matchers ...*labels.Matcher) ([]string, annotations.Annotations, error) {
 	return q.Querier.LabelValues(q.context(ctx), name, hints, matchers...)
 }

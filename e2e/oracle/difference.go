@@ -9,7 +9,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-func size(v parser.Value) (n int) {
+// Size is how many samples a value has.
+func Size(v parser.Value) (n int) {
 	for _, s := range asMatrix(v) {
 		n += len(s.Floats) + len(s.Histograms)
 	}

@@ -45,7 +45,7 @@ func (o *Oracle) Answers(t testing.TB, url string, queries []string) {
 				continue
 			}
 			compared++
-			samples += size(want)
+			samples += Size(want)
 			if diff := Difference(want, got.Value); diff != "" {
 				t.Errorf("%s (instant: %t): %s; warnings: %q", expr, instant, diff, got.Warnings)
 			}

@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"remote":                {"internal/bitmap"},
 	"source/chunkseries":    {},
 	"source/dedup":          {"internal/chunkdecode", "source/chunkseries"},
+	"source/downsampled":    {"source/chunkseries"},
 	"source/extlabels":      {},
 	"source/remoteread":     {"remote", "remote/proto/...", "source/chunkseries", "source/extlabels"},
 	"source/selection":      {"remote"},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"remote/proto/stridepb": {},
 	"remote/proto/thanospb": {},
 	"remote/proto/wire":     {"internal/bitmap", "internal/chunkdecode", "remote/proto/stridepb", "remote/proto/thanospb"},
-	"remote/client":         {"internal/bitmap", "remote/proto/...", "source/chunkseries"},
+	"remote/client":         {"internal/bitmap", "remote/proto/...", "source/chunkseries", "source/downsampled"},
 	"remote/server":         {"internal/bitmap", "remote/proto/..."},
 
 	// What to compute. It knows nothing of operators.
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 
 	"engine": {"logicalplan", "operators", "operators/scan", "physicalplan", "remote"},
 	"cmd/stride": {"cmd/stride/api", "cmd/stride/client", "cmd/stride/livedata", "cmd/stride/tracing", "engine", "internal/gendata", "internal/tsdbdir", "operators",
-		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/extlabels", "source/remoteread", "source/selection"},
+		"remote", "remote/client", "remote/discovery", "remote/proto/wire", "remote/replica", "remote/server", "source/dedup", "source/downsampled", "source/extlabels", "source/remoteread", "source/selection"},
 
 	"cmd/stride/api":                 {"engine", "operators"},
 	"cmd/stride/client":              {},

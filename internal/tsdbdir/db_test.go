@@ -1,6 +1,7 @@
 package tsdbdir
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -414,6 +415,12 @@ func TestOpenErrors(t *testing.T) {
 		{"broken meta.json", corrupt(func(t *testing.T, b string) { require.NoError(t, os.Truncate(filepath.Join(b, metaFile), 9)) }), []string{"corrupt block " + names[1], metaFile}},
 		{"no index", corrupt(func(t *testing.T, b string) { require.NoError(t, os.Remove(filepath.Join(b, indexFile))) }), []string{"corrupt block " + names[1], indexFile}},
 		{"broken index", corrupt(func(t *testing.T, b string) { require.NoError(t, os.Truncate(filepath.Join(b, indexFile), 100)) }), []string{"corrupt block " + names[1]}},
+		{"a downsampled block", corrupt(func(t *testing.T, b string) {
+			meta, err := os.ReadFile(filepath.Join(b, metaFile))
+			require.NoError(t, err)
+			of := bytes.TrimSuffix(bytes.TrimSpace(meta), []byte("}"))
+			require.NoError(t, os.WriteFile(filepath.Join(b, metaFile), append(of, `, "thanos": {"downsample": {"resolution": 300000}}}`...), 0o600))
+		}), []string{"block " + names[1], "is downsampled to 5m0s"}},
 		{"no chunks", corrupt(func(t *testing.T, b string) { require.NoError(t, os.RemoveAll(filepath.Join(b, blockChunksDir))) }), []string{"corrupt block " + names[1], blockChunksDir}},
 		{"broken chunks", corrupt(func(t *testing.T, b string) {
 			require.NoError(t, os.Truncate(filepath.Join(b, blockChunksDir, "000001"), 3))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/efficientgo/core/errcapture"
 	"github.com/efficientgo/core/errors"
@@ -96,7 +97,10 @@ func mirrorBlocks(src, dst string) error {
 		if err != nil {
 			return errors.Wrapf(err, "corrupt block %s in %s", name, src)
 		}
-		metas[name] = meta
+		if resolution := time.Duration(meta.Thanos.Downsample.Resolution) * time.Millisecond; resolution != 0 {
+			return errors.Newf("block %s in %s is downsampled to %s: it has aggregates and no samples, and is read from a Thanos store only", name, src, resolution)
+		}
+		metas[name] = meta.BlockMeta
 		for _, parent := range meta.Compaction.Parents {
 			replaced[parent.ULID] = true
 		}
@@ -178,7 +182,7 @@ func linkBlock(src, dst string) error {
 
 // readMeta fails where tsdb.Open would leave a block out with no more than a
 // line in the log.
-func readMeta(path string) (meta tsdb.BlockMeta, err error) {
+func readMeta(path string) (meta blockMeta, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return meta, err
@@ -190,6 +194,16 @@ func readMeta(path string) (meta tsdb.BlockMeta, err error) {
 		return meta, errors.Newf("%s: unknown version %d", metaFile, meta.Version)
 	}
 	return meta, nil
+}
+
+// blockMeta is what a block says of itself, and what Thanos adds to it.
+type blockMeta struct {
+	tsdb.BlockMeta
+	Thanos struct {
+		Downsample struct {
+			Resolution int64 `json:"resolution"` // ms
+		} `json:"downsample"`
+	} `json:"thanos"`
 }
 
 // copyFiles copies a file, or a directory with all below it, from src/name to

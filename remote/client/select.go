@@ -13,13 +13,15 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/proto/wire"
 	"github.com/stride-promql/stride/source/chunkseries"
+	"github.com/stride-promql/stride/source/downsampled"
 )
 
-// Querier implements remote.Selector. Samples of Thanos nodes are raw, not downsampled ones. Copies of a series that differ in replica labels
-// are an error, unless Options.RawReplicas keeps these labels.
+// Querier implements remote.Selector. Of downsampled data of Thanos nodes, which there is where the query's Request allows it, samples are what the
+// function in the hints is about. Copies of a series that differ in replica labels are an error, unless Options.RawReplicas keeps these labels.
 func (c *Client) Querier(mint, maxt int64) (storage.Querier, error) {
 	q, err := c.newQuerier(mint, maxt)
 	if err != nil {
@@ -28,7 +30,8 @@ func (c *Client) Querier(mint, maxt int64) (storage.Querier, error) {
 	return &sampleQuerier{q}, nil
 }
 
-// ChunkQuerier implements storage.ChunkQueryable, as Querier.
+// ChunkQuerier implements storage.ChunkQueryable, as Querier. Chunks of downsampled data are a downsampled.Chunk, of which a downsampled.Reading
+// makes samples, best of those of all nodes together.
 func (c *Client) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	q, err := c.newQuerier(mint, maxt)
 	if err != nil {
@@ -59,14 +62,14 @@ type sampleQuerier struct{ *querier }
 
 // Select implements storage.Querier. Nothing is sent before the first Next.
 func (q *sampleQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.SeriesSet {
-	return &sampleSet{q.open(ctx, sorted, hints, matchers)}
+	return &sampleSet{q.open(ctx, sorted, hints, matchers), reading(ctx, hints)}
 }
 
 type chunkQuerier struct{ *querier }
 
 // Select implements storage.ChunkQuerier. Nothing is sent before the first Next.
 func (q *chunkQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers ...*labels.Matcher) storage.ChunkSeriesSet {
-	return &chunkSet{q.open(ctx, sorted, hints, matchers)}
+	return &chunkSet{q.open(ctx, sorted, hints, matchers), remote.RequestFrom(ctx).MaxSourceResolution > 0}
 }
 
 func (q *querier) open(ctx context.Context, sorted bool, hints *storage.SelectHints, matchers []*labels.Matcher) *seriesSet {
@@ -217,12 +220,23 @@ func (s *seriesSet) Warnings() annotations.Annotations {
 	return s.source.warnings()
 }
 
-type sampleSet struct{ *seriesSet }
+type sampleSet struct {
+	*seriesSet
+	reading downsampled.Reading
+}
 
 // At implements storage.SeriesSet.
-func (s *sampleSet) At() storage.Series { return s.at.Samples() }
+func (s *sampleSet) At() storage.Series { return s.reading.Samples(s.at) }
 
-type chunkSet struct{ *seriesSet }
+type chunkSet struct {
+	*seriesSet
+	overlap bool // chunks may overlap, for who reads downsampled data
+}
 
 // At implements storage.ChunkSeriesSet.
-func (s *chunkSet) At() storage.ChunkSeries { return s.at.ChunkSeries() }
+func (s *chunkSet) At() storage.ChunkSeries {
+	if s.overlap {
+		return s.at.Stored()
+	}
+	return s.at.ChunkSeries()
+}

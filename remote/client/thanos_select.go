@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/proto/wire"
 	"github.com/stride-promql/stride/source/chunkseries"
+	"github.com/stride-promql/stride/source/downsampled"
 )
 
 // thanosSeries are the series of a Thanos node.
@@ -23,10 +27,12 @@ type thanosSeries struct {
 	of      context.Context
 	builder labels.ScratchBuilder
 	chunks  wire.ChunkReader
-	meter   meter
-	pending []*thanospb.Series // received, not given
-	ended   bool
-	said    annotations.Annotations
+
+	aggregates bool // were asked for
+	meter      meter
+	pending    []*thanospb.Series // received, not given
+	ended      bool
+	said       annotations.Annotations
 
 	replicas []string
 	stripped []copied // all series without replica labels, in order; nil before they were read
@@ -50,6 +56,14 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 		req.MinTime, req.MaxTime, req.Limit = hints.Start, hints.End, int64(hints.Limit)
 		req.SkipChunks = hints.Func == "series" // as Prometheus says that it needs no samples
 	}
+	if req.SkipChunks {
+		req.MaxResolutionWindow = math.MaxInt64 // also series of which there is downsampled data alone
+	} else if of := reading(ctx, hints); of.Resolution > 0 {
+		req.MaxResolutionWindow = of.Resolution.Milliseconds()
+		for _, a := range of.Aggregates {
+			req.Aggregates = append(req.Aggregates, thanospb.Aggr_COUNT+thanospb.Aggr(a))
+		}
+	}
 	s, err := start(ctx, c, c.opts.SampleTimeout, func(ctx context.Context) (func() (*thanospb.SeriesResponse, error), error) {
 		in, err := c.store.Series(ctx, req)
 		if err != nil {
@@ -60,7 +74,12 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	if err != nil {
 		return nil, err
 	}
-	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), meter: meter{client: c}, replicas: q.strips()}, nil
+	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), meter: meter{client: c}, aggregates: len(req.Aggregates) > 0, replicas: q.strips()}, nil
+}
+
+// reading is what a selector is read of, as far as the query allows downsampled data.
+func reading(ctx context.Context, hints *storage.SelectHints) downsampled.Reading {
+	return downsampled.ReadingFor(remote.RequestFrom(ctx).MaxSourceResolution, hints)
 }
 
 var anyName = labels.MustNewMatcher(labels.MatchRegexp, model.MetricNameLabel, ".+")
@@ -125,7 +144,7 @@ func (s *thanosSeries) read() (out *chunkseries.Series, err error) {
 		}
 		s.pending = s.pending[1:]
 		for _, m := range m.Chunks {
-			c, err := s.chunks.ReadThanos(m)
+			c, err := s.chunk(m)
 			if err != nil {
 				return nil, fmt.Errorf("series %s: %w", l, err)
 			}
@@ -135,6 +154,15 @@ func (s *thanosSeries) read() (out *chunkseries.Series, err error) {
 			out.Chunks = append(out.Chunks, c)
 		}
 	}
+}
+
+// chunk reads a chunk of samples or, if they were asked for, of aggregates.
+func (s *thanosSeries) chunk(m *thanospb.AggrChunk) (chunks.Meta, error) {
+	if m.Raw != nil || !s.aggregates {
+		return s.chunks.ReadThanos(m)
+	}
+	parts, err := s.chunks.ReadThanosAggregates(m)
+	return chunks.Meta{MinTime: m.MinTime, MaxTime: m.MaxTime, Chunk: downsampled.NewChunk(parts)}, err
 }
 
 // strip gives the next series without replica labels. All are read before the first: without these labels their order is another.

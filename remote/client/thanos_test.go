@@ -3,12 +3,14 @@ package client
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -213,6 +215,61 @@ func TestThanosCannotBeAsked(t *testing.T) {
 }
 
 // chunk has samples at some times, each its time.
+// Downsampled data is asked for where the query allows it, by the function of the selector.
+func TestThanosAggregates(t *testing.T) {
+	var got *thanospb.SeriesRequest
+	p := &peer{series: func(req *thanospb.SeriesRequest, out grpc.ServerStreamingServer[thanospb.SeriesResponse]) error {
+		got = req
+		sums, counts := chunk(t, 6, 8), chunk(t, 6, 8)
+		return out.Send(single(rawSeries(t, []string{"a", "x"}, &thanospb.AggrChunk{MinTime: 6, MaxTime: 8, Sum: sums.Raw, Count: counts.Raw}, chunk(t, 9))))
+	}}
+	c := connect(t, p, thanosInfo, Options{})
+	require.NoError(t, c.Refresh(t.Context()))
+	q, err := c.Querier(1, 100)
+	require.NoError(t, err)
+	defer q.Close()
+	read := func(resolution time.Duration, hints *storage.SelectHints) (values []float64, err error) {
+		ctx := remote.WithRequest(t.Context(), remote.Request{MaxSourceResolution: resolution})
+		set := q.Select(ctx, true, hints, labels.MustNewMatcher(labels.MatchNotEqual, "a", "b"))
+		for set.Next() {
+			it := set.At().Iterator(nil)
+			for it.Next() != chunkenc.ValNone {
+				_, v := it.At()
+				values = append(values, v)
+			}
+			if err := it.Err(); err != nil {
+				return nil, err
+			}
+		}
+		return values, set.Err()
+	}
+	values, err := read(time.Hour, &storage.SelectHints{Func: "sum_over_time"})
+	require.NoError(t, err)
+	require.Equal(t, []float64{6, 8, 9}, values)
+	require.Equal(t, time.Hour.Milliseconds(), got.MaxResolutionWindow)
+	require.Equal(t, []thanospb.Aggr{thanospb.Aggr_SUM}, got.Aggregates)
+
+	values, err = read(time.Hour, nil)
+	require.NoError(t, err)
+	require.Equal(t, []float64{1, 1, 9}, values, "averages")
+	require.Equal(t, []thanospb.Aggr{thanospb.Aggr_COUNT, thanospb.Aggr_SUM}, got.Aggregates)
+
+	_, err = read(time.Hour, &storage.SelectHints{Func: "rate", Range: 600_000})
+	require.ErrorContains(t, err, "a downsampled chunk has no counter")
+	require.EqualValues(t, 300_000, got.MaxResolutionWindow)
+	require.Equal(t, []thanospb.Aggr{thanospb.Aggr_COUNTER}, got.Aggregates)
+
+	for resolution, function := range map[time.Duration]string{0: "rate", time.Hour: "resets"} {
+		_, err = read(resolution, &storage.SelectHints{Func: function})
+		require.ErrorContains(t, err, "only samples were asked for")
+		require.Zero(t, got.MaxResolutionWindow)
+		require.Empty(t, got.Aggregates)
+	}
+	_, err = read(0, &storage.SelectHints{Func: "series"})
+	require.Error(t, err)
+	require.EqualValues(t, int64(math.MaxInt64), got.MaxResolutionWindow, "series of which there is nothing else")
+}
+
 func chunk(t testing.TB, times ...int64) *thanospb.AggrChunk {
 	t.Helper()
 	c := chunkenc.NewXORChunk()

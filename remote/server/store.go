@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/prometheus/model/labels"
@@ -37,7 +38,13 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 	if err != nil {
 		return err
 	}
-	ctx, cancel := st.s.limitTime(withPartialResponse(out.Context(), storesMayFail(req)), 0)
+	hints := &storage.SelectHints{Start: req.MinTime, End: req.MaxTime, Limit: int(req.Limit)}
+	ctx := withPartialResponse(out.Context(), storesMayFail(req))
+	if of, ok := aggregated[fmt.Sprint(req.Aggregates)]; ok && !req.SkipChunks && req.MaxResolutionWindow > 0 {
+		hints.Func = of
+		ctx = withMaxResolution(ctx, time.Duration(min(req.MaxResolutionWindow, maxResolution))*time.Millisecond)
+	}
+	ctx, cancel := st.s.limitTime(ctx, 0)
 	defer cancel()
 	leave, err := st.s.gate.enter(ctx, remote.RequestFrom(ctx).ID)
 	if err != nil {
@@ -45,7 +52,6 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 	}
 	defer leave()
 	defer func() { err = thanosStatus(err) }()
-	hints := &storage.SelectHints{Start: req.MinTime, End: req.MaxTime, Limit: int(req.Limit)}
 	if req.SkipChunks {
 		hints.Func = "series" // as Prometheus says that it needs no samples
 	}
@@ -80,6 +86,21 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 	}
 	return nil
 }
+
+// aggregated are functions that read the given aggregates of downsampled data: what is asked for in place of others is sent as samples, which Thanos'
+// queriers take for the aggregate. Whoever asks for other aggregates at once gets none.
+var aggregated = map[string]string{
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_COUNT}):                    "count_over_time",
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_SUM}):                      "sum_over_time",
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_MIN}):                      "min_over_time",
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_MAX}):                      "max_over_time",
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_COUNTER}):                  "increase",
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_COUNT, thanospb.Aggr_SUM}): "",
+	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_SUM, thanospb.Aggr_COUNT}): "",
+}
+
+// maxResolution (ms) is beyond all resolutions that there are.
+const maxResolution = 1 << 40
 
 // storeMatchers reads matchers, of which Thanos wants at least one.
 func storeMatchers(in []*thanospb.LabelMatcher) ([]*labels.Matcher, error) {

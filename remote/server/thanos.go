@@ -33,6 +33,7 @@ type thanosRequest interface {
 	GetQuery() []byte
 	GetTimeoutSeconds() int64
 	GetLookbackDeltaSeconds() int64
+	GetMaxResolutionSeconds() int64
 	GetReplicaLabels() []string
 	GetStoreMatchers() []*thanospb.StoreMatchers
 	GetShardInfo() *thanospb.ShardInfo
@@ -96,7 +97,8 @@ func (t *thanosServer) answer(req thanosRequest, out grpc.ServerStreamingServer[
 	if err := s.checkThanos(req); err != nil {
 		return err
 	}
-	ctx, cancel := s.limitTime(withPartialResponse(out.Context(), req.GetEnablePartialResponse()), seconds(req.GetTimeoutSeconds()))
+	ctx := withMaxResolution(withPartialResponse(out.Context(), req.GetEnablePartialResponse()), seconds(req.GetMaxResolutionSeconds()))
+	ctx, cancel := s.limitTime(ctx, seconds(req.GetTimeoutSeconds()))
 	defer cancel()
 	leave, err := s.gate.enter(ctx, remote.RequestFrom(ctx).ID)
 	if err != nil {
@@ -141,6 +143,16 @@ func withPartialResponse(ctx context.Context, allowed bool) context.Context {
 	return remote.WithRequest(ctx, r)
 }
 
+// withMaxResolution lets downsampled data do where a Thanos querier says so in the request itself.
+func withMaxResolution(ctx context.Context, resolution time.Duration) context.Context {
+	if resolution == 0 {
+		return ctx
+	}
+	r := remote.RequestFrom(ctx)
+	r.MaxSourceResolution = resolution
+	return remote.WithRequest(ctx, r)
+}
+
 // storesMayFail tells whether a request for samples allows a partial response.
 func storesMayFail(req interface {
 	GetPartialResponseDisabled() bool
@@ -163,8 +175,10 @@ func (s *Server) checkThanos(req thanosRequest) error {
 		return status.Error(codes.InvalidArgument, "sharding is not supported: send the query whole")
 	case req.GetLookbackDeltaSeconds() < 0:
 		return status.Error(codes.InvalidArgument, "a lookback of less than nothing makes no sense")
+	case req.GetMaxResolutionSeconds() < 0:
+		return status.Error(codes.InvalidArgument, "a resolution of less than nothing makes no sense")
 	}
-	return checkSeconds(req.GetLookbackDeltaSeconds(), req.GetTimeoutSeconds())
+	return checkSeconds(req.GetLookbackDeltaSeconds(), req.GetTimeoutSeconds(), req.GetMaxResolutionSeconds())
 }
 
 // maxSeconds is the latest time, and the longest, that is understood.

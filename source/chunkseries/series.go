@@ -18,9 +18,9 @@ type Series struct {
 	Chunks []chunks.Meta
 }
 
-// arrange puts the chunks in order and leaves copies out, which come from nodes that ask several ones with the same data. It tells whether
+// Arrange puts the chunks in order and leaves copies out, which come from nodes that ask several ones with the same data. It tells whether
 // chunks overlap then.
-func (s *Series) arrange() (overlap bool) {
+func (s *Series) Arrange() (overlap bool) {
 	sorted := slices.IsSortedFunc(s.Chunks, compareChunks)
 	if !sorted {
 		slices.SortStableFunc(s.Chunks, compareChunks)
@@ -40,7 +40,7 @@ func compareChunks(a, b chunks.Meta) int {
 
 // Samples are those of all chunks; of samples with the same time there is one.
 func (s *Series) Samples() storage.Series {
-	overlap := s.arrange()
+	overlap := s.Arrange()
 	if len(s.Chunks) == 0 {
 		return storage.NewListSeries(s.Labels, nil)
 	}
@@ -60,7 +60,7 @@ var mergeChunks = storage.NewCompactingChunkSeriesMerger(storage.ChainedSeriesMe
 
 // ChunkSeries are chunks that do not overlap.
 func (s *Series) ChunkSeries() storage.ChunkSeries {
-	overlap := s.arrange()
+	overlap := s.Arrange()
 	if !overlap {
 		return chunkSeries(s.Labels, s.Chunks...)
 	}
@@ -69,6 +69,12 @@ func (s *Series) ChunkSeries() storage.ChunkSeries {
 		parts[i] = chunkSeries(s.Labels, c)
 	}
 	return mergeChunks(parts...)
+}
+
+// Stored are all chunks, in order, as they are.
+func (s *Series) Stored() storage.ChunkSeries {
+	s.Arrange()
+	return chunkSeries(s.Labels, s.Chunks...)
 }
 
 func chunkSeries(l labels.Labels, metas ...chunks.Meta) storage.ChunkSeries {

@@ -39,6 +39,8 @@ type Options struct {
 
 	// PartialResponse is whether sources that fail become warnings where a request does not say.
 	PartialResponse bool
+	// AutoResolution is whether downsampled data that suits the steps will do where a request does not say.
+	AutoResolution bool
 	// CORSOrigin are the origins whose scripts may read answers. nil: all.
 	CORSOrigin *regexp.Regexp
 	// Ready tells whether requests can be answered; until then their status is 503. nil: always.

@@ -91,6 +91,12 @@ func TestRequestOptions(t *testing.T) {
 		require.Equal(t, tc.want, b.asked, "%v", tc.params)
 	}
 
+	auto := newMux(Options{Backend: b, AutoResolution: true})
+	for given, want := range map[string]time.Duration{"": 12 * time.Second, "auto": 12 * time.Second, "0s": 0, "1h": time.Hour} {
+		require.Equal(t, 200, get(auto, "query_range", values(t, "max_source_resolution", given, "query", "1", "start", "0", "end", "60", "step", "60")).Code)
+		require.Equal(t, want, b.asked.MaxSourceResolution, given)
+	}
+
 	w := get(mux, "labels", values(t, "storeMatch[]", `{__address__="a:1"}`, "storeMatch[]", `{__address__=~"b.*"}`, "partial_response", "false"))
 	require.Equal(t, 200, w.Code, w.Body)
 	require.Len(t, b.asked.StoreMatch, 2)

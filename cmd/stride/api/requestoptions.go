@@ -31,9 +31,9 @@ func (a *API) requestOptions(r *http.Request, step time.Duration) (RequestOption
 			return o, invalidParameter("storeMatch[]", err)
 		}
 	}
-	switch v := r.FormValue("max_source_resolution"); v {
-	case "":
-	case autoResolution:
+	switch v := r.FormValue("max_source_resolution"); {
+	case v == "" && !a.opts.AutoResolution:
+	case v == "" || v == autoResolution:
 		o.MaxSourceResolution = step / stepsPerResolution
 	default:
 		var err error

@@ -56,11 +56,36 @@ func (r *ChunkReader) ReadThanos(m *thanospb.AggrChunk) (chunks.Meta, error) {
 	if m.Raw == nil {
 		return chunks.Meta{}, errors.New("a chunk was downsampled, though only samples were asked for")
 	}
-	enc := chunkenc.Encoding(m.Raw.Type + 1)
-	if int32(enc) != m.Raw.Type+1 {
-		return chunks.Meta{}, fmt.Errorf("a chunk has the unknown encoding %d", m.Raw.Type)
+	return r.readThanos(m.Raw, m)
+}
+
+// ReadThanosAggregates gives the count, the sum, the least, the greatest and the counter of a downsampled chunk, as far as they are there: each is
+// a chunk that takes over the memory of m.
+func (r *ChunkReader) ReadThanosAggregates(m *thanospb.AggrChunk) (parts [5]chunkenc.Chunk, err error) {
+	none := true
+	for i, part := range []*thanospb.Chunk{m.Count, m.Sum, m.Min, m.Max, m.Counter} {
+		if part == nil {
+			continue
+		}
+		c, err := r.readThanos(part, m)
+		if err != nil {
+			return parts, err
+		}
+		parts[i], none = c.Chunk, false
 	}
-	return r.read(enc, m.Raw.Data, m.MinTime, m.MaxTime)
+	if none {
+		return parts, errors.New("a chunk has neither samples nor aggregates")
+	}
+	return parts, nil
+}
+
+// readThanos reads what m has of a time.
+func (r *ChunkReader) readThanos(c *thanospb.Chunk, m *thanospb.AggrChunk) (chunks.Meta, error) {
+	enc := chunkenc.Encoding(c.Type + 1)
+	if int32(enc) != c.Type+1 {
+		return chunks.Meta{}, fmt.Errorf("a chunk has the unknown encoding %d", c.Type)
+	}
+	return r.read(enc, c.Data, m.MinTime, m.MaxTime)
 }
 
 // chunkHeaderBytes is the least that the iterators of chunks expect to be there.

@@ -116,6 +116,19 @@ func TestChunksOfNonsense(t *testing.T) {
 	}
 	_, err := r.ReadThanos(&thanospb.AggrChunk{})
 	require.ErrorContains(t, err, "downsampled")
+	_, err = r.ReadThanosAggregates(&thanospb.AggrChunk{})
+	require.ErrorContains(t, err, "neither samples nor aggregates")
+	_, err = r.ReadThanosAggregates(&thanospb.AggrChunk{Sum: &thanospb.Chunk{Type: 99, Data: ok().Data}})
+	require.Error(t, err)
+	one := chunkenc.NewXORChunk()
+	app, err := one.Appender()
+	require.NoError(t, err)
+	app.Append(0, 1, 1)
+	parts, err := r.ReadThanosAggregates(&thanospb.AggrChunk{Sum: &thanospb.Chunk{Data: one.Bytes()}, Counter: &thanospb.Chunk{Data: one.Bytes()}})
+	require.NoError(t, err)
+	for i, p := range parts {
+		require.Equal(t, i == 1 || i == 4, p != nil, i)
+	}
 	for _, enc := range []int32{-1, 255, math.MaxInt32, math.MinInt32} {
 		_, err = r.ReadThanos(&thanospb.AggrChunk{Raw: &thanospb.Chunk{Type: enc, Data: ok().Data}})
 		require.Error(t, err)

@@ -2,6 +2,9 @@ package wire
 
 import (
 	"context"
+	"math"
+	"strconv"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
@@ -16,6 +19,8 @@ const (
 	pathKey    = "stride-path" // once for each node
 	tenantKey  = "thanos-tenant"
 	partialKey = "stride-partial-response" // there or not
+
+	resolutionKey = "stride-max-source-resolution-ms" // of downsampled data
 )
 
 // Outgoing puts the Request of ctx, and its trace, into the metadata of the calls made with it.
@@ -38,6 +43,9 @@ func Outgoing(ctx context.Context) context.Context {
 	if r.PartialResponse {
 		md.Set(partialKey, "true")
 	}
+	if r.MaxSourceResolution > 0 {
+		md.Set(resolutionKey, strconv.FormatInt(r.MaxSourceResolution.Milliseconds(), 10))
+	}
 	otel.GetTextMapPropagator().Inject(ctx, carrier(md))
 	return metadata.NewOutgoingContext(ctx, md)
 }
@@ -48,7 +56,17 @@ func Incoming(ctx context.Context) (context.Context, remote.Request) {
 	ctx = otel.GetTextMapPropagator().Extract(ctx, carrier(md))
 	return ctx, remote.Request{
 		ID: carrier(md).Get(queryIDKey), Path: md.Get(pathKey), Tenant: carrier(md).Get(tenantKey), PartialResponse: carrier(md).Get(partialKey) == "true",
+		MaxSourceResolution: resolution(carrier(md).Get(resolutionKey)),
 	}
+}
+
+// resolution reads what Outgoing wrote. What makes no sense is none.
+func resolution(text string) time.Duration {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+		return 0
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // carrier lets a trace travel in metadata.
