@@ -37,17 +37,17 @@ var cases = []struct {
 	modes   []string
 }{
 	{"pairs", "direct", 5_000, nil, Modes},
-	{"pairs apart", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
-	{"pairs", "1 Gbit/s, 2 ms", 5_000, []string{"sum, few groups", "sum, many groups", "series"}, Modes},
+	{"block directories", "direct", 5_000, nil, []string{Distributed, Local}},
+	{"block directories", "direct", 50_000, nil, []string{Distributed, Local}},
+	{"sidecars by label", "direct", 50_000, []string{"sum, few groups", "histogram_quantile"}, Modes},
+	{"block directories", "direct", many, []string{"sum, few groups", "avg"}, []string{Distributed, Local}},
 	{"gateways and pairs", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
 	{"sidecars by time", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
 	{"sidecars by label", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
 	{"receivers", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
-	{"sidecars by label", "direct", 50_000, []string{"sum, few groups", "histogram_quantile", "topk"}, Modes},
-	{"block directories", "direct", 5_000, nil, []string{Distributed, Local}},
+	{"pairs", "1 Gbit/s, 2 ms", 5_000, []string{"sum, few groups", "sum, many groups", "series"}, Modes},
 	{"block directories", "1 Gbit/s, 2 ms", 50_000, []string{"sum, few groups", "sum, many groups", "series"}, []string{Distributed, Local}},
-	{"block directories", "direct", 50_000, nil, []string{Distributed, Local}},
-	{"block directories", "direct", 500_000, []string{"sum, few groups", "avg"}, []string{Distributed, Local}},
+	{"pairs apart", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
 }
 
 func TestMeasure(t *testing.T) {
