@@ -14,8 +14,8 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stride-promql/stride/source/extlabels"
 	"github.com/stride-promql/stride/cmd/stride/livedata"
+	"github.com/stride-promql/stride/source/extlabels"
 )
 
 // Generate writes data into a directory with the program that users have, and returns the directories of its blocks, the oldest first.

@@ -48,6 +48,9 @@ func TestReplicatedGateways(t *testing.T) {
 	breakMembers(t, right, root, proxy, a, b)
 }
 
+// patience is how long it may take until a member of a group has been asked something.
+const patience = 30 * time.Second
+
 // breakMembers breaks one member of a group after the other: as long as one of them answers, so does the root, and rightly. The proxy is in front of a.
 func breakMembers(t *testing.T, right *oracle.Oracle, root, proxy, a, b *containers.Node) {
 	t.Helper()
@@ -64,7 +67,13 @@ func breakMembers(t *testing.T, right *oracle.Oracle, root, proxy, a, b *contain
 	proxy.Get("/delay?is=500ms")
 	while("one late", settle)
 	proxy.Get("/delay?is=0s")
-	while("the other one killed", func() { time.Sleep(time.Second); b.Crash(); settle() })
+	toB := func() float64 { return root.Metric("stride_replica_picks_total", b.GRPC()) }
+	before := toB()
+	while("the other one killed", func() {
+		require.Eventually(t, func() bool { return toB() > before }, patience, 10*time.Millisecond, "it is not asked anything")
+		b.Crash()
+		settle()
+	})
 	while("and back", func() { b.Boot(); settle() })
 	while("one paused", func() { time.Sleep(time.Second); a.Pause(); settle() })
 	a.Unpause()
