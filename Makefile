@@ -73,7 +73,7 @@ suite: ## run Prometheus' test suite in all modes
 
 # The chunk decoders are functions of bytes that take minutes to try in all shapes: there is nothing to race for.
 race: ## run the tests under the race detector
-	@GO='$(GO)' sh tools/gotest.sh -race -short -timeout 12m -skip '^TestBuiltinSuite' $$($(GO) list ./... | grep -v /internal/chunkdecode)
+	@GO='$(GO)' sh tools/gotest.sh -race -short -timeout 25m -skip '^TestBuiltinSuite' $$($(GO) list ./... | grep -v /internal/chunkdecode)
 
 fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 	$(GO) test ./engine -run '^$$' -fuzz '^FuzzQuery$$' -fuzztime $(FUZZTIME)
