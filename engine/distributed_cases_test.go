@@ -238,20 +238,33 @@ func (b blockQueryable) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, er
 
 // A partition whose sum overflows does not hide the infinity of another one.
 func TestAverageOfHugeAndInfinite(t *testing.T) {
-	huge := map[string][]float64{"a": {-1e308, -1e308}, "b": {math.Inf(1)}}
+	checkOfValues(t, map[string][]float64{"a": {-1e308, -1e308}, "b": {math.Inf(1)}}, `avg(m)`)
+}
+
+// Values too far from each other for their distance to be a number have no deviation; those whose squares are too large have an infinite one.
+func TestDeviationOfHuge(t *testing.T) {
+	checkOfValues(t, map[string][]float64{"a": {-1e308}, "b": {1e308}}, `stddev(m)`, `stdvar(m)`)
+	checkOfValues(t, map[string][]float64{"a": {-1e308}, "b": {1e308, 1e308}}, `stddev(m)`, `stdvar(m)`)
+	checkOfValues(t, map[string][]float64{"a": {-1e308, -1e308}, "b": {1e308}}, `stddev(m)`, `stdvar(m)`)
+	checkOfValues(t, map[string][]float64{"a": {-1e200}, "b": {1e200, 1e200}}, `stddev(m)`, `stdvar(m)`)
+}
+
+// checkOfValues compares queries over an engine for each cluster, whose series have the given values.
+func checkOfValues(t *testing.T, values map[string][]float64, queries ...string) {
+	t.Helper()
 	all := memory(t, func(a storage.Appender) {
-		for cluster, values := range huge {
+		for cluster, values := range values {
 			for n, v := range values {
 				series(t, a, pod(n, cluster), 0, time.Hour, func(time.Duration) any { return v })
 			}
 		}
 	})
 	var engines []remote.RemoteEngine
-	for cluster := range huge {
+	for cluster := range values {
 		v := &view{Queryable: all, name: "cluster", label: func(l labels.Labels) string { return l.Get("cluster") }, keep: func(c string) bool { return c == cluster }}
 		engines = append(engines, holder(cluster, v, labels.FromStrings("cluster", cluster), 0, forever))
 	}
-	spread{all, engines}.check(t, 30*time.Minute, time.Hour, `avg(m)`)
+	spread{all, engines}.check(t, 30*time.Minute, time.Hour, queries...)
 }
 
 // Floats and histograms meet in one partition, in a window across a seam of it, which the root evaluates: nobody else is asked.

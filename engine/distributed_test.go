@@ -210,6 +210,15 @@ func apartExplanations() []difftest.Explanation {
 			},
 		},
 		{
+			Reason: "of what does not go together in a group, that is named which is met first",
+			Most:   2,
+			Matches: func(m *difftest.Mismatch) bool {
+				return m.Diff.Part == difftest.PartAnnotations && m.Got.Err == nil && m.AnnotatesByOrder(func(want *difftest.Outcome) bool {
+					return slices.Equal(masked(want.Warnings), masked(m.Got.Warnings)) && slices.Equal(masked(want.Infos), masked(m.Got.Infos))
+				})
+			},
+		},
+		{
 			Reason: "Prometheus looks for duplicates on the one side of an operation if there is anything at all on the other: here, in the same partition",
 			Most:   5,
 			Matches: func(m *difftest.Mismatch) bool {

@@ -226,7 +226,13 @@ func variance(parts []part, step int) float64 {
 		total += n
 		mean += float64(delta * (n / total))
 		m2 += float64(p.stdvar.F[step] * n)
-		if before > 0 {
+		switch {
+		case before == 0:
+		case math.IsInf(delta, 0) && n > 1:
+			m2 = math.NaN() // as sample by sample: the mean becomes infinite, and then none
+		case math.IsInf(delta, 0):
+			m2 += float64(delta * (avg - mean))
+		default:
 			m2 += float64(delta*delta) * (before / total) * n
 		}
 	}
