@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,22 +112,34 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 	fmt.Fprintf(w, "- Times are medians, and p95 where there were 100 runs, else the most. Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
 	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked and in no ratio. Thanos' distributed mode gives others where two leaves of an environment overlap in time, and its queriers take copies "+
 		"of series apart by how their chunks happen to be cut, so that *pairs apart*, whose replicas scrape at different times, differ too. In *pairs* replicas are equal to the byte, which spares Thanos decoding the second one.\n\n")
+	fmt.Fprintf(w, "Geometric means over all queries below but *series*, which nothing can be evaluated of, with how many there are:\n\n")
+	table(w, shares(all))
+	large := slices.DeleteFunc(slices.Clone(all), func(c *comparison) bool { return c.series < 100_000 || c.query == "sum, many groups" })
+	if len(large) > 0 {
+		fmt.Fprintf(w, "The same of 100,000 series and more, without *sum, many groups*, whose answer is nearly as large as what it is made of:\n\n")
+		table(w, shares(large))
+	}
+	fmt.Fprintf(w, "What bounds the shares: all containers have the same quota, so that distributed execution takes as long as one leaf takes to read and evaluate half of the series, and local execution as long as "+
+		"the root takes to evaluate all of them behind leaves that read them; decoding and evaluation cost about the same, and half of both is left. Of the root's memory a few MiB are buffers of connections and the runtime's, "+
+		"whatever the query; they count for less the more series there are. Where leaves are in front of sidecars most of the time is Prometheus' and the sidecars', in all modes.\n\n")
+}
+
+// shares are the rows of a table of geometric means.
+func shares(all []*comparison) [][]string {
 	rows := [][]string{{"", "latency", "CPU of root and leaves", "root memory", "bytes to the root"}}
-	for _, against := range []struct{ name, mode string }{
-		{"Stride distributed, of Stride local", measure.Local}, {"Stride distributed, of Thanos distributed", measure.ThanosDistributed}, {"Stride distributed, of Thanos local", measure.ThanosLocal},
+	for _, r := range []struct{ name, mode, of string }{
+		{"Stride distributed, of Stride local", measure.Distributed, measure.Local},
+		{"Stride distributed, of Thanos distributed", measure.Distributed, measure.ThanosDistributed},
+		{"Stride distributed, of Thanos local", measure.Distributed, measure.ThanosLocal},
+		{"Thanos distributed, of Thanos local", measure.ThanosDistributed, measure.ThanosLocal},
 	} {
-		row := []string{against.name}
+		row := []string{r.name}
 		for _, what := range []func(measure.Result) float64{latency, cpu, rootPeak, wire} {
-			row = append(row, mean(all, measure.Distributed, against.mode, what))
+			row = append(row, mean(all, r.mode, r.of, what))
 		}
 		rows = append(rows, row)
 	}
-	row := []string{"Thanos distributed, of Thanos local"}
-	for _, what := range []func(measure.Result) float64{latency, cpu, rootPeak, wire} {
-		row = append(row, mean(all, measure.ThanosDistributed, measure.ThanosLocal, what))
-	}
-	fmt.Fprintf(w, "Geometric means over all queries below but *series*, which nothing can be evaluated of:\n\n")
-	table(w, append(rows, row))
+	return rows
 }
 
 func tables(w *bytes.Buffer, all []*comparison) {
