@@ -3,8 +3,10 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -249,18 +251,20 @@ func TestDeviationOfHuge(t *testing.T) {
 	checkOfValues(t, map[string][]float64{"a": {-1e200}, "b": {1e200, 1e200}}, `stddev(m)`, `stdvar(m)`)
 }
 
-// checkOfValues compares queries over an engine for each cluster, whose series have the given values.
+// checkOfValues compares queries over an engine for each cluster, whose series have the given values. Engines come in the order of series: what
+// overflows depends on it.
 func checkOfValues(t *testing.T, values map[string][]float64, queries ...string) {
 	t.Helper()
+	clusters := slices.Sorted(maps.Keys(values))
 	all := memory(t, func(a storage.Appender) {
-		for cluster, values := range values {
-			for n, v := range values {
+		for _, cluster := range clusters {
+			for n, v := range values[cluster] {
 				series(t, a, pod(n, cluster), 0, time.Hour, func(time.Duration) any { return v })
 			}
 		}
 	})
 	var engines []remote.RemoteEngine
-	for cluster := range values {
+	for _, cluster := range clusters {
 		v := &view{Queryable: all, name: "cluster", label: func(l labels.Labels) string { return l.Get("cluster") }, keep: func(c string) bool { return c == cluster }}
 		engines = append(engines, holder(cluster, v, labels.FromStrings("cluster", cluster), 0, forever))
 	}
