@@ -21,14 +21,14 @@ link="-s -w -X $in.Version=$VERSION -X $in.Revision=$(git rev-parse HEAD) -X $in
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 cp deploy/Dockerfile "$context"
-mkdir -p "$context/root/bin" "$context/root/tmp"
-chmod 755 "$context/root" "$context/root/bin"
-chmod 1777 "$context/root/tmp"
-CGO_ENABLED=0 GOOS=linux GOARCH=$arch $GO build -trimpath -ldflags "$link" -o "$context/root/bin/stride" ./cmd/stride
+mkdir -p "$context/files/bin" "$context/files/tmp"
+chmod 755 "$context/files" "$context/files/bin"
+chmod 1777 "$context/files/tmp"
+CGO_ENABLED=0 GOOS=linux GOARCH=$arch $GO build -trimpath -ldflags "$link" -o "$context/files/bin/stride" ./cmd/stride
 if [ -n "${CA_BUNDLE:-}" ]; then
-	mkdir -p "$context/root/etc/ssl/certs"
-	cp "$CA_BUNDLE" "$context/root/etc/ssl/certs/ca-certificates.crt"
-	chmod -R a+rX "$context/root/etc"
+	mkdir -p "$context/files/etc/ssl/certs"
+	cp "$CA_BUNDLE" "$context/files/etc/ssl/certs/ca-certificates.crt"
+	chmod -R a+rX "$context/files/etc"
 fi
 if ! docker build -q -t "$IMAGE" "$context" >"$context/log" 2>&1; then
 	echo "docker build says: $(cat "$context/log")" >&2
@@ -40,7 +40,7 @@ if ! docker build -q -t "$IMAGE" "$context" >"$context/log" 2>&1; then
 		*) set -- "$@" --change "$instruction $rest" ;;
 		esac
 	done <deploy/Dockerfile
-	tar -C "$context/root" -c --owner=0 --group=0 . | docker import "$@" - "$IMAGE" >/dev/null
+	tar -C "$context/files" -c --owner=0 --group=0 . | docker import "$@" - "$IMAGE" >/dev/null
 fi
 docker run --rm "$IMAGE" --version
 echo "built $IMAGE, $(docker image inspect --format '{{.Size}}' "$IMAGE") bytes"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -39,7 +40,8 @@ type readAhead[T any] struct {
 	batches chan []T
 	batch   []T
 	at      T
-	ended   bool // and set is not used by the goroutine any more
+	ended   bool  // and set is not used by the goroutine any more
+	broken  error // why the goroutine did not read to the end; nil if it did
 }
 
 // startReading asks for series and begins to read them.
@@ -51,6 +53,12 @@ func startReading[T any](ctx context.Context, r *readers, ask func(context.Conte
 	a := &readAhead[T]{batches: make(chan []T, readAheadBatches)}
 	r.all.Go(func() {
 		defer close(a.batches)
+		// The engine makes errors of panics in its own goroutines, of which this is none.
+		defer func() {
+			if p := recover(); p != nil {
+				a.broken = fmt.Errorf("panic: %v", p)
+			}
+		}()
 		a.set = ask(ctx)
 		for more := true; more; {
 			batch := make([]T, 0, readAheadBatch)
@@ -66,6 +74,7 @@ func startReading[T any](ctx context.Context, r *readers, ask func(context.Conte
 			select {
 			case a.batches <- batch:
 			case <-ctx.Done():
+				a.broken = ctx.Err()
 				return
 			}
 		}
@@ -93,12 +102,15 @@ func (a *readAhead[T]) Err() error {
 	if !a.ended {
 		return nil
 	}
+	if a.broken != nil {
+		return a.broken
+	}
 	return a.set.Err()
 }
 
 // Warnings implements storage.SeriesSet.
 func (a *readAhead[T]) Warnings() annotations.Annotations {
-	if !a.ended {
+	if !a.ended || a.set == nil {
 		return nil
 	}
 	return a.set.Warnings()

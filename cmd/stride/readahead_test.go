@@ -125,3 +125,22 @@ func TestReadAheadStops(t *testing.T) {
 	require.NoError(t, set.Err())
 	_ = samplesOf(t, &store{name: "b", begin: hang})
 }
+
+// A query that ends before all was read is not one whose sources had no more, and a panic is one query's error.
+func TestReadAheadIsCutShort(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var r readers
+	set := startReading(ctx, &r, func(ctx context.Context) seriesSet[storage.Series] {
+		return &storeSet{SeriesSet: storage.EmptySeriesSet(), ctx: ctx, of: &store{name: "a", series: 1 << 20, begin: at}}
+	})
+	require.True(t, set.Next())
+	cancel()
+	r.all.Wait()
+	for set.Next() {
+	}
+	require.ErrorIs(t, set.Err(), context.Canceled)
+
+	broken := samplesOf(t, &store{name: "a", series: 1, begin: func(context.Context) error { panic("a bug") }})
+	require.False(t, broken.Next())
+	require.ErrorContains(t, broken.Err(), "panic: a bug")
+}

@@ -1,19 +1,18 @@
 package containers
 
 import (
-	"bytes"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/efficientgo/e2e"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/e2e/observe"
 )
 
 // The ports inside of containers.
@@ -28,7 +27,7 @@ const (
 type Environment struct {
 	t   testing.TB
 	env *e2e.DockerEnvironment
-	log *tail
+	log *observe.Tail
 }
 
 // New makes an environment of a name of at most 11 letters. What is left of an earlier one of that name is removed first: it may not have come to its
@@ -37,7 +36,7 @@ func New(t testing.TB, name string) *Environment {
 	t.Helper()
 	alone(t)
 	imageOf(t)
-	e := &Environment{t: t, log: &tail{}}
+	e := &Environment{t: t, log: &observe.Tail{}}
 	dir := cache(t, "e2e", "run", name)
 	require.NoError(t, os.RemoveAll(dir))
 	require.NoError(t, os.MkdirAll(dir, 0o777))
@@ -110,28 +109,6 @@ func (e *Environment) start(name, ready string, o Options, command string, args 
 	})
 	n.boot()
 	return n
-}
-
-// tail keeps the end of what is written.
-type tail struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (l *tail) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all.Len() > 1<<20 {
-		l.all.Reset()
-	}
-	return l.all.Write(p)
-}
-
-func (l *tail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.all.String()
-	return strings.TrimSpace(s[max(0, len(s)-12000):])
 }
 
 // patience is how long anything may take to be as it should be.

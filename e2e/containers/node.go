@@ -3,8 +3,6 @@ package containers
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"regexp"
 	"strconv"
@@ -13,6 +11,8 @@ import (
 
 	"github.com/efficientgo/e2e"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/e2e/observe"
 )
 
 // Node is a container with a program that others ask.
@@ -60,7 +60,7 @@ func (n *Node) WaitFor(path string, ok func(body string) bool) {
 	defer cancel()
 	var last string
 	for {
-		if body, err := get(ctx, n.URL+path); err != nil {
+		if body, err := observe.Get(ctx, n.URL+path); err != nil {
 			last = err.Error()
 		} else if last = body; ok(body) {
 			return
@@ -76,26 +76,9 @@ func (n *Node) WaitFor(path string, ok func(body string) bool) {
 // Get is what a path answers.
 func (n *Node) Get(path string) string {
 	n.e.t.Helper()
-	body, err := get(n.e.t.Context(), n.URL+path)
+	body, err := observe.Get(n.e.t.Context(), n.URL+path)
 	require.NoError(n.e.t, err)
 	return body
-}
-
-func get(ctx context.Context, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", res.Status, b)
-	}
-	return string(b), err
 }
 
 // Metric is the sum of the node's own metrics of a name whose labels match, 0 without any.
@@ -156,7 +139,7 @@ func (n *Node) PID() int {
 	return pid
 }
 
-// ResetPeak lets PeakMemory start anew.
+// ResetPeak lets Usage.Peak of its process start anew.
 func (n *Node) ResetPeak(pid int) {
 	n.e.t.Helper()
 	require.NoError(n.e.t, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0))

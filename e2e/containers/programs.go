@@ -2,10 +2,8 @@ package containers
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 
-	"github.com/stretchr/testify/require"
+	"github.com/stride-promql/stride/e2e/observe"
 )
 
 // Stride starts a Stride node.
@@ -79,16 +77,7 @@ func (e *Environment) ThanosQuery(name string, endpoints []*Node, args ...string
 func (e *Environment) ThanosQueryOf(name string, o Options, endpoints []*Node, args ...string) *Node {
 	e.t.Helper()
 	n := e.thanos(name, o, "query", append(append(Endpoints(endpoints...), "--query.replica-label=replica"), args...)...)
-	connections := regexp.MustCompile(`(?m)^thanos_store_nodes_grpc_connections\{.*\} (\d+)$`)
-	n.WaitFor("/metrics", func(body string) bool {
-		sum := 0
-		for _, m := range connections.FindAllStringSubmatch(body, -1) {
-			k, err := strconv.Atoi(m[1])
-			require.NoError(e.t, err)
-			sum += k
-		}
-		return sum == len(endpoints)
-	})
+	n.WaitFor("/metrics", observe.ThanosKnows(len(endpoints)))
 	return n
 }
 

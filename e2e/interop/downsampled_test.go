@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/cmd/stride/client"
+	"github.com/stride-promql/stride/e2e/observe"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
@@ -115,7 +116,7 @@ func TestDownsampled(t *testing.T) {
 		require.Equal(t, series, oracle.Size(got.Value) > 0, params)
 	}
 	// A series of which there is nothing else is there.
-	body, err := get(t.Context(), nodes["distributed"].url+fmt.Sprintf("/api/v1/series?match[]=up&start=%d&end=%d", old.End.Unix(), old.End.Unix()+60))
+	body, err := observe.Get(t.Context(), nodes["distributed"].url+fmt.Sprintf("/api/v1/series?match[]=up&start=%d&end=%d", old.End.Unix(), old.End.Unix()+60))
 	require.NoError(t, err)
 	require.Contains(t, body, `"region":"eu"`)
 	// A directory with such a block is refused, and the block named.

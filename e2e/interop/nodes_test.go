@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/e2e/observe"
 )
 
 // node is a process that others ask: users by HTTP, nodes by gRPC.
@@ -38,16 +38,7 @@ func thanosQuery(t *testing.T, endpoints []string, args ...string) *node {
 		args = append(args, "--endpoint="+e)
 	}
 	n.process = start(t, binary(t, "thanos"), args...)
-	connections := regexp.MustCompile(`(?m)^thanos_store_nodes_grpc_connections\{.*\} (\d+)$`)
-	n.waitFor(t, n.url+"/metrics", func(body string) bool {
-		sum := 0
-		for _, m := range connections.FindAllStringSubmatch(body, -1) {
-			k, err := strconv.Atoi(m[1])
-			require.NoError(t, err)
-			sum += k
-		}
-		return sum == len(endpoints)
-	})
+	n.waitFor(t, n.url+"/metrics", observe.ThanosKnows(len(endpoints)))
 	return n
 }
 

@@ -1,22 +1,19 @@
 package interop
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/e2e/observe"
 )
 
 // binary is the path of a peer, or of Stride itself, which TestMain has built.
@@ -33,35 +30,13 @@ func binary(t *testing.T, name string) string {
 // process is a program that runs until the test ends.
 type process struct {
 	name string
-	log  *tail
+	log  *observe.Tail
 	done chan struct{}
-}
-
-// tail keeps the end of what is written.
-type tail struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (l *tail) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.all.Len() > 1<<20 {
-		l.all.Reset()
-	}
-	return l.all.Write(p)
-}
-
-func (l *tail) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s := l.all.String()
-	return s[max(0, len(s)-4000):]
 }
 
 func start(t *testing.T, path string, args ...string) *process {
 	t.Helper()
-	p := &process{name: filepath.Base(path), log: &tail{}, done: make(chan struct{})}
+	p := &process{name: filepath.Base(path), log: &observe.Tail{}, done: make(chan struct{})}
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	cmd.Dir = t.TempDir()
@@ -92,7 +67,7 @@ func (p *process) waitFor(t *testing.T, url string, ok func(body string) bool) {
 	defer cancel()
 	var last string
 	for {
-		if body, err := get(ctx, url); err != nil {
+		if body, err := observe.Get(ctx, url); err != nil {
 			last = err.Error()
 		} else if last = body; ok(body) {
 			return
@@ -105,23 +80,6 @@ func (p *process) waitFor(t *testing.T, url string, ok func(body string) bool) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-}
-
-func get(ctx context.Context, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", res.Status, b)
-	}
-	return string(b), err
 }
 
 func anything(string) bool { return true }

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/e2e/observe"
 )
 
 // Stride nodes read pairs of plain Prometheus servers, whose external labels come before and behind others, by remote read.
@@ -24,7 +26,7 @@ func TestRemoteRead(t *testing.T) {
 
 	node := stride(t, append(servers, "--query.replica-label=a_replica")...)
 	ask := func(path string) string {
-		body, err := get(t.Context(), node.url+path)
+		body, err := observe.Get(t.Context(), node.url+path)
 		require.NoError(t, err)
 		return body
 	}

@@ -110,8 +110,11 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 	fmt.Fprintf(w, "- *%s*: a Stride root gives parts of queries to Stride leaves. *%s*: the same root fetches all samples from the same leaves.\n", measure.Distributed, measure.Local)
 	fmt.Fprintf(w, "- *%s*, *%s*: a Thanos root over Thanos leaves on the same stores.\n", measure.ThanosDistributed, measure.ThanosLocal)
 	fmt.Fprintf(w, "- Times are medians, and p95 where there were 100 runs, else the most. Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
-	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked and in no ratio. Thanos' distributed mode gives others where two leaves of an environment overlap in time, and its queriers take copies "+
-		"of series apart by how their chunks happen to be cut, so that *pairs apart*, whose replicas scrape at different times, differ too. In *pairs* replicas are equal to the byte, which spares Thanos decoding the second one.\n\n")
+	fmt.Fprintf(w, "- Answers that differ from the first mode's are marked, with what differs first, and are in no ratio. In *pairs* replicas are equal to the byte, which spares Thanos decoding the second one")
+	if slices.ContainsFunc(all, func(c *comparison) bool { return c.model == "pairs apart" }) {
+		fmt.Fprintf(w, "; in *pairs apart* they scrape at different times")
+	}
+	fmt.Fprintf(w, ".\n\n")
 	fmt.Fprintf(w, "Geometric means over all queries below but *series*, which nothing can be evaluated of, with how many there are:\n\n")
 	table(w, shares(all))
 	large := slices.DeleteFunc(slices.Clone(all), func(c *comparison) bool { return c.series < 100_000 || c.query == "sum, many groups" })
@@ -119,9 +122,8 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 		fmt.Fprintf(w, "The same of 100,000 series and more, without *sum, many groups*, whose answer is nearly as large as what it is made of:\n\n")
 		table(w, shares(large))
 	}
-	fmt.Fprintf(w, "What bounds the shares: all containers have the same quota, so that distributed execution takes as long as one leaf takes to read and evaluate half of the series, and local execution as long as "+
-		"the root takes to evaluate all of them behind leaves that read them; decoding and evaluation cost about the same, and half of both is left. Of the root's memory a few MiB are buffers of connections and the runtime's, "+
-		"whatever the query; they count for less the more series there are. Where leaves are in front of sidecars most of the time is Prometheus' and the sidecars', in all modes.\n\n")
+	fmt.Fprintf(w, "All containers have the same quota, so that distributed execution takes no less than a leaf takes to read and evaluate its part of the series (*CPU leaves*), and local execution no less than "+
+		"the root takes to evaluate all of them (*CPU root*). Some MiB of the root's memory are there whatever the query: *instant sum* receives a few KiB.\n\n")
 }
 
 // shares are the rows of a table of geometric means.
