@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -110,7 +111,10 @@ func answer(t testing.TB, e promql.QueryEngine, q storage.Queryable, expr string
 	return res.Value
 }
 
-// texts are the annotations of a result as the HTTP API shows them.
+// texts are the annotations of a result as the HTTP API shows them, sorted: annotations have no order of their own.
 func texts(res *promql.Result, expr string) (warnings, infos []string) {
-	return res.Warnings.AsStrings(expr, 0, 0)
+	warnings, infos = res.Warnings.AsStrings(expr, 0, 0)
+	slices.Sort(warnings)
+	slices.Sort(infos)
+	return warnings, infos
 }
