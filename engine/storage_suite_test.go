@@ -16,17 +16,22 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/teststorage"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/source/blockindex"
 )
 
 // flushed answers queries from a block: before it opens a querier it writes what its TSDB holds in memory into a
 // new one. The TSDB keeps its head, for samples may be appended anywhere later, as the suite does between
-// queries. With head set the queriers merge block and head, which hold the same samples.
+// queries. With head set the queriers merge block and head, which hold the same samples. Series of the block are read
+// by source/blockindex.
 type flushed struct {
 	*teststorage.TestStorage
 	t     testing.TB
 	head  bool
 	grown bool
 	block *tsdb.Block // nil while there are no samples
+
+	indexes blockindex.Cache
 }
 
 func newFlushed(t testing.TB, head bool) storage.Storage {
@@ -65,7 +70,7 @@ func (s *flushed) flush() error {
 
 func (s *flushed) closeBlock() (err error) {
 	if s.block != nil {
-		err = s.block.Close()
+		err = errors.Join(s.block.Close(), s.indexes.Close())
 	}
 	s.block = nil
 	return err
@@ -78,7 +83,7 @@ func (s *flushed) Querier(mint, maxt int64) (storage.Querier, error) {
 	if s.block == nil {
 		return storage.NoopQuerier(), nil
 	}
-	block, err := tsdb.NewBlockQuerier(s.block, mint, maxt)
+	block, err := s.indexes.Querier(s.block, mint, maxt)
 	if err != nil || !s.head {
 		return block, err
 	}
@@ -96,7 +101,7 @@ func (s *flushed) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 	if s.block == nil {
 		return storage.NoopChunkedQuerier(), nil
 	}
-	block, err := tsdb.NewBlockChunkQuerier(s.block, mint, maxt)
+	block, err := s.indexes.ChunkQuerier(s.block, mint, maxt)
 	if err != nil || !s.head {
 		return block, err
 	}

@@ -20,10 +20,11 @@ var mayImport = map[string][]string{
 	"internal/gendata":        {},
 	"internal/quantile":       {},
 	"internal/slab":           {},
-	"internal/tsdbdir":        {},
+	"internal/tsdbdir":        {"source/blockindex"},
 
 	// What both sides of a distributed query share.
 	"remote":                {"internal/bitmap"},
+	"source/blockindex":     {},
 	"source/chunkseries":    {},
 	"source/dedup":          {"internal/chunkdecode", "source/chunkseries"},
 	"source/downsampled":    {"source/chunkseries"},

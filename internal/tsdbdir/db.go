@@ -28,6 +28,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/tsdb/index"
+
+	"github.com/stride-promql/stride/source/blockindex"
 )
 
 // mirrorAttempts bounds how often a mirror is started over because a file went
@@ -44,6 +46,7 @@ const never = time.Duration(math.MaxInt64)
 // each one follows the rules of storage.Querier.
 type DB struct {
 	db         *tsdb.DB
+	indexes    blockindex.Cache
 	mirror     string
 	mint, maxt int64
 }
@@ -133,7 +136,7 @@ func open(dir, tempDir string) (_ *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if db.db, err = tsdb.Open(mirror, nil, nil, tsdbOptions(hasWAL), nil); err != nil {
+	if db.db, err = tsdb.Open(mirror, nil, nil, db.options(hasWAL), nil); err != nil {
 		return nil, errors.Wrapf(err, "open TSDB data in %s", dir)
 	}
 	db.db.DisableCompactions()
@@ -143,8 +146,9 @@ func open(dir, tempDir string) (_ *DB, err error) {
 	return db, nil
 }
 
-func tsdbOptions(hasWAL bool) *tsdb.Options {
+func (db *DB) options(hasWAL bool) *tsdb.Options {
 	opts := tsdb.DefaultOptions()
+	opts.BlockQuerierFunc, opts.BlockChunkQuerierFunc = db.indexes.Querier, db.indexes.ChunkQuerier
 	opts.RetentionDuration = 0 // Old samples are there to be queried.
 	opts.BlockReloadInterval = never
 	opts.NoLockfile = true
@@ -200,6 +204,7 @@ func (db *DB) Close() error {
 	errs := merrors.New()
 	if db.db != nil {
 		errs.Add(errors.Wrap(db.db.Close(), "close TSDB"))
+		errs.Add(errors.Wrap(db.indexes.Close(), "close indexes"))
 	}
 	errs.Add(errors.Wrap(os.RemoveAll(db.mirror), "remove temporary files"))
 	return errs.Err()
