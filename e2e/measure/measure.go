@@ -5,6 +5,7 @@ package measure
 import (
 	"bufio"
 	"encoding/json"
+	"math"
 	"os"
 	"time"
 )
@@ -22,6 +23,9 @@ const (
 
 // Modes are all modes, in the order of tables.
 var Modes = []string{Distributed, Local, ThanosDistributed, ThanosLocal}
+
+// Quota is how much of two cores a root, and each of its leaves, may use in all modes: none of them takes from the others.
+func Quota(leaves int) float64 { return math.Floor(200/float64(leaves+1)) / 100 }
 
 // Query is what is asked.
 type Query struct {

@@ -24,7 +24,8 @@ import (
 
 var (
 	results = flag.String("results", "", "file to add results to; what is there already is not measured again")
-	runs    = flag.Int("runs", 20, "how often each query runs in each mode")
+	runs    = flag.Int("runs", 20, "how often each query runs in each mode at least")
+	spare   = flag.Duration("spare", 30*time.Second, "for how long a query may run more often than that, up to 100 times")
 	only    = flag.String("only", "", "part of the names of the cases to measure, as in pairs/10000")
 )
 
@@ -32,22 +33,24 @@ var (
 var cases = []struct {
 	model   string
 	network string
-	series  int // of each of two regions
-	queries []string
+	series  int      // of all regions
+	queries []string // nil for all
 	modes   []string
 }{
-	{"pairs", "direct", 5_000, nil, Modes},
-	{"block directories", "direct", 5_000, nil, []string{Distributed, Local}},
-	{"block directories", "direct", 50_000, nil, []string{Distributed, Local}},
-	{"sidecars by label", "direct", 50_000, []string{"sum, few groups", "histogram_quantile"}, Modes},
+	{"pairs", "direct", 10_000, nil, Modes},
+	{"block directories", "direct", 10_000, nil, []string{Distributed, Local}},
+	{"block directories", "direct", 100_000, nil, []string{Distributed, Local}},
+	{"sidecars by label", "direct", 100_000, []string{"sum, few groups", "histogram_quantile"}, Modes},
+	{fourLeaves, "direct", 100_000, []string{"sum, few groups", "histogram_quantile", "topk", "avg"}, []string{Distributed, Local}},
 	{"block directories", "direct", many, []string{"sum, few groups", "avg"}, []string{Distributed, Local}},
-	{"gateways and pairs", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
-	{"sidecars by time", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
-	{"sidecars by label", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
-	{"receivers", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
-	{"pairs", "1 Gbit/s, 2 ms", 5_000, []string{"sum, few groups", "sum, many groups", "series"}, Modes},
-	{"block directories", "1 Gbit/s, 2 ms", 50_000, []string{"sum, few groups", "sum, many groups", "series"}, []string{Distributed, Local}},
-	{"pairs apart", "direct", 5_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"gateways and pairs", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"sidecars by time", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"sidecars by label", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"receivers", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"gateway by hash", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"pairs", "1 Gbit/s, 2 ms", 10_000, []string{"sum, few groups", "sum, many groups", "series"}, Modes},
+	{"block directories", "1 Gbit/s, 2 ms", 100_000, []string{"sum, few groups", "sum, many groups", "series"}, []string{Distributed, Local}},
+	{"pairs apart", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
 }
 
 func TestMeasure(t *testing.T) {
@@ -56,7 +59,7 @@ func TestMeasure(t *testing.T) {
 	}
 	w := open(t)
 	for _, c := range cases {
-		name := fmt.Sprintf("%s/%d/%s", c.model, 2*c.series, c.network)
+		name := fmt.Sprintf("%s/%d/%s", c.model, c.series, c.network)
 		if *only != "" && !strings.Contains(name, *only) {
 			continue
 		}
@@ -73,10 +76,6 @@ func TestMeasure(t *testing.T) {
 			if len(queries) == 0 {
 				t.Skip("measured before")
 			}
-			times := *runs
-			if c.series >= many {
-				times = min(times, 5)
-			}
 			e := containers.New(t, "measure")
 			leaves, flags := deploy(t, e, c.model, c.series)
 			endpoints := map[string][]*containers.Node{}
@@ -89,9 +88,9 @@ func TestMeasure(t *testing.T) {
 					}
 					endpoints[kind] = append(endpoints[kind], n)
 				}
-				add("stride", l.Stride(e, containers.Options{CPUs: quota}))
+				add("stride", l.Stride(e, containers.Options{CPUs: Quota(len(leaves))}))
 				if slices.Contains(c.modes, ThanosLocal) {
-					add("thanos", l.Thanos(e, containers.Options{CPUs: quota}, "--query.promql-engine=thanos", "--query.timeout=5m"))
+					add("thanos", l.Thanos(e, containers.Options{CPUs: Quota(len(leaves))}, "--query.promql-engine=thanos", "--query.timeout=5m"))
 				}
 			}
 			for n, q := range queries {
@@ -100,8 +99,8 @@ func TestMeasure(t *testing.T) {
 					kind, _, _ := strings.Cut(mode, " ")
 					roots = append(roots, startRoot(t, e, mode, n*len(Modes)+m, endpoints[kind], nodes[kind], flags))
 				}
-				for _, r := range compare(t, roots, q, spanOf(c.model, c.series), times) {
-					r.Model, r.Network, r.Series, r.Query = c.model, c.network, 2*c.series, q.Name
+				for _, r := range compare(t, roots, q, spanOf(c.model, c.series)) {
+					r.Model, r.Network, r.Series, r.Query = c.model, c.network, c.series, q.Name
 					w.add(r)
 				}
 				for _, r := range roots {
@@ -114,7 +113,7 @@ func TestMeasure(t *testing.T) {
 }
 
 // compare asks all roots in turn, after an answer each that does not count; it should be the same.
-func compare(t *testing.T, roots []*root, q Query, s span, times int) (out []Result) {
+func compare(t *testing.T, roots []*root, q Query, s span) (out []Result) {
 	t.Helper()
 	asked := client.Query{Expr: q.Expr, Instant: q.Instant, Start: deployments.End.Add(10*time.Minute - s.length), End: deployments.End, Step: s.interval, Timeout: 5 * time.Minute}
 	if q.Instant {
@@ -133,7 +132,8 @@ func compare(t *testing.T, roots []*root, q Query, s span, times int) (out []Res
 			r.differs = oracle.Difference(want, got.Value)
 		}
 	}
-	for range times {
+	began := time.Now()
+	for i := 0; i < *runs || i < enough && time.Since(began) < *spare; i++ {
 		for _, r := range roots {
 			if failed[r] == "" {
 				if err := r.time(t, asked); err != nil {
@@ -156,8 +156,11 @@ func compare(t *testing.T, roots []*root, q Query, s span, times int) (out []Res
 	return out
 }
 
-// many series are measured over less time and less often.
-const many = 500_000
+// fourLeaves are block directories of four regions.
+const fourLeaves = "block directories, four leaves"
+
+// many series are measured over less time.
+const many = 1_000_000
 
 // span is how much data there is, and how far apart samples are, and steps.
 type span struct{ length, interval time.Duration }
@@ -175,10 +178,10 @@ func spanOf(model string, series int) span {
 func deploy(t *testing.T, e *containers.Environment, model string, series int) (leaves []deployments.Leaf, flags []string) {
 	t.Helper()
 	n, s := 2, spanOf(model, series)
-	if model == "receivers" {
-		n, series = 4, series/2
+	if model == "receivers" || model == "gateway by hash" || model == fourLeaves {
+		n = 4
 	}
-	flags = []string{"--series", fmt.Sprint(series), "--duration", s.length.String(), "--interval", s.interval.String()}
+	flags = []string{"--series", fmt.Sprint(series / n), "--duration", s.length.String(), "--interval", s.interval.String()}
 	all := deployments.Regions(t, e, n, deployments.Steady, flags...)
 	switch model {
 	case "pairs apart":
@@ -194,7 +197,9 @@ func deploy(t *testing.T, e *containers.Environment, model string, series int) (
 		return deployments.SidecarsByLabel(t, e, all), nil
 	case "receivers":
 		return deployments.Receivers(t, e, all), nil
-	case "block directories":
+	case "gateway by hash":
+		return deployments.ByHash([]*containers.Node{e.StoreGateway("gateway", deployments.Upload(t, e, all))}, 2), nil
+	case "block directories", fourLeaves:
 		return deployments.BlockDirectories(all), nil
 	}
 	t.Fatalf("no model %q", model)

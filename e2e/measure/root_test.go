@@ -37,13 +37,13 @@ type leaf struct {
 	pid  int
 }
 
-// quota is how much of two cores a root and each of two leaves may use, in all modes.
-const quota = 0.66
+// enough runs have a 95th percentile that says something.
+const enough = 100
 
 func startRoot(t *testing.T, e *containers.Environment, mode string, n int, endpoints []*containers.Node, leaves []*leaf, flags []string) *root {
 	t.Helper()
 	r := &root{mode: mode, leaves: leaves}
-	name, o := fmt.Sprintf("root%d", n), containers.Options{CPUs: quota}
+	name, o := fmt.Sprintf("root%d", n), containers.Options{CPUs: Quota(len(leaves))}
 	switch mode {
 	case Distributed, Local:
 		r.node = e.StrideOf("stride", name, o, append(append(containers.Endpoints(endpoints...), "--query.mode="+mode[len("stride "):]), flags...)...)
@@ -120,7 +120,7 @@ func (r *root) result(t *testing.T) (out Result) {
 	slices.Sort(r.took)
 	n := len(r.took)
 	out = Result{Mode: r.mode, Differs: r.differs, Runs: n, P50: r.took[n/2], Max: r.took[n-1], RootCPU: r.rootCPU / time.Duration(n), LeafCPU: r.leafCPU / time.Duration(n), LeafPeak: r.leafPeak, Received: r.arrived / int64(n)}
-	if n >= 100 {
+	if n >= enough {
 		out.P95 = r.took[n*95/100]
 	}
 	u, err := containers.UsageOf(r.pid)

@@ -24,10 +24,10 @@ type labelled interface{ Labels() labels.Labels }
 // for the last one, until two are found that have to change places; then, or when labels of series are hidden, all are read.
 type seriesSet[S labelled] struct {
 	inner    innerSet[S]
-	external labels.Labels
+	external []labels.Label
 	hidden   func() (bool, error)
 	with     func(S, labels.Labels) S
-	builder  *labels.Builder
+	builder  labels.ScratchBuilder
 	wanted   bool // in order
 
 	begun  bool
@@ -46,7 +46,9 @@ type entry[S labelled] struct {
 }
 
 func newSeriesSet[S labelled](inner innerSet[S], wanted bool, external labels.Labels, hidden func() (bool, error), with func(S, labels.Labels) S) *seriesSet[S] {
-	return &seriesSet[S]{inner: inner, wanted: wanted, external: external, hidden: hidden, with: with, builder: labels.NewBuilder(labels.EmptyLabels()), sorted: true}
+	s := &seriesSet[S]{inner: inner, wanted: wanted, hidden: hidden, with: with, sorted: true}
+	external.Range(func(l labels.Label) { s.external = append(s.external, l) })
+	return s
 }
 
 // Next implements storage.SeriesSet.
@@ -99,9 +101,26 @@ func (s *seriesSet[S]) hold() {
 	}
 	series := s.inner.At()
 	before := series.Labels()
-	s.builder.Reset(before)
-	s.external.Range(func(l labels.Label) { s.builder.Set(l.Name, l.Value) })
-	s.held = append(s.held, entry[S]{series, before, s.builder.Labels()})
+	s.held = append(s.held, entry[S]{series, before, s.labelled(before)})
+}
+
+// labelled merges the labels of a series with the external ones, which hide any of the same name.
+func (s *seriesSet[S]) labelled(own labels.Labels) labels.Labels {
+	s.builder.Reset()
+	rest := s.external
+	own.Range(func(l labels.Label) {
+		for len(rest) > 0 && rest[0].Name < l.Name {
+			s.builder.Add(rest[0].Name, rest[0].Value)
+			rest = rest[1:]
+		}
+		if len(rest) == 0 || rest[0].Name != l.Name {
+			s.builder.Add(l.Name, l.Value)
+		}
+	})
+	for _, l := range rest {
+		s.builder.Add(l.Name, l.Value)
+	}
+	return s.builder.Labels()
 }
 
 // holdAll reads all series that are left, and sorts them if they came sorted, or are to be.
@@ -122,7 +141,7 @@ func (s *seriesSet[S]) checkUnique() error {
 	for i := 1; i < len(all); i++ {
 		if labels.Equal(all[i-1].after, all[i].after) {
 			return fmt.Errorf("several series become %s, because the external labels %s hide labels of their own: rename the labels of the series or the external labels",
-				all[i].after, s.external)
+				all[i].after, labels.New(s.external...))
 		}
 	}
 	return nil

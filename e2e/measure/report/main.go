@@ -106,7 +106,7 @@ func cpu(r measure.Result) float64      { return float64(r.RootCPU + r.LeafCPU) 
 
 func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 	fmt.Fprintf(w, "## Distributed against other execution\n\n")
-	fmt.Fprintf(w, "Made by `%s` on %s (%s). Containers with real Prometheus v0.315.0 (3.15) and Thanos v0.42.4 below; a root and each leaf may use 0.66 of two cores, in all modes; what is below the leaves is not limited. Modes take turns, run by run; each root answers nothing but the query measured. Answers are compared before anything is timed.\n\n", r.Command, r.Started.Format("2006-01-02"), r.Machine)
+	fmt.Fprintf(w, "Made by `%s` on %s (%s). Containers with real Prometheus v0.315.0 (3.15) and Thanos v0.42.4 below; a root and its leaves share two cores, in all modes in equal parts that none may exceed (of a root with two leaves %.2g, with four %.2g); what is below the leaves is not limited. Modes take turns, run by run; each root answers nothing but the query measured. Answers are compared before anything is timed.\n\n", r.Command, r.Started.Format("2006-01-02"), r.Machine, measure.Quota(2), measure.Quota(4))
 	fmt.Fprintf(w, "- *%s*: a Stride root gives parts of queries to Stride leaves. *%s*: the same root fetches all samples from the same leaves.\n", measure.Distributed, measure.Local)
 	fmt.Fprintf(w, "- *%s*, *%s*: a Thanos root over Thanos leaves on the same stores.\n", measure.ThanosDistributed, measure.ThanosLocal)
 	fmt.Fprintf(w, "- Times are medians, and p95 where there were 100 runs, else the most. Root memory is the peak of resident memory above that at rest. Bytes are those that the root received per run.\n")
@@ -122,7 +122,7 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 		fmt.Fprintf(w, "The same of 100,000 series and more, without *sum, many groups*, whose answer is nearly as large as what it is made of:\n\n")
 		table(w, shares(large))
 	}
-	fmt.Fprintf(w, "All containers have the same quota, so that distributed execution takes no less than a leaf takes to read and evaluate its part of the series (*CPU leaves*), and local execution no less than "+
+	fmt.Fprintf(w, "All have the same part, so that distributed execution takes no less than a leaf takes to read and evaluate its part of the series (*CPU leaves*), and local execution no less than "+
 		"the root takes to evaluate all of them (*CPU root*). Some MiB of the root's memory are there whatever the query: *instant sum* receives a few KiB.\n\n")
 }
 
