@@ -77,8 +77,8 @@ race: ## run the tests under the race detector
 
 fuzz: ## fuzz engine and chunk decoders for FUZZTIME each
 	$(GO) test ./engine -run '^$$' -fuzz '^FuzzQuery$$' -fuzztime $(FUZZTIME)
-	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR$$' -fuzztime $(FUZZTIME)
-	$(GO) test ./internal/chunkdecode -run '^$$' -fuzz '^FuzzXOR2$$' -fuzztime $(FUZZTIME)
+	for target in FuzzXOR FuzzXOR2 FuzzHistograms; do $(GO) test ./internal/chunkdecode -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; done
+	$(GO) test ./source/blockindex -run '^$$' -fuzz '^FuzzSeries$$' -fuzztime $(FUZZTIME)
 	$(GO) test ./logicalplan -run '^$$' -fuzz '^FuzzDecodeFragment$$' -fuzztime $(FUZZTIME)
 	for target in FuzzColumns FuzzTrailer FuzzThanosSeries FuzzChunk FuzzSelection; do $(GO) test ./remote/proto/wire -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; done
 	$(GO) test ./remote/client -run '^$$' -fuzz '^FuzzInfo$$' -fuzztime $(FUZZTIME)

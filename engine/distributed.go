@@ -138,7 +138,8 @@ func (q *query) failed(r *logicalplan.Remote, err error) (warning, failure error
 	if own := errorOfQuery(err); own != nil {
 		return nil, own
 	}
-	if q.partial {
+	var limit *limitError
+	if q.partial && !errors.As(err, &limit) {
 		return missing(r, err), nil
 	}
 	if errors.Is(err, operators.ErrShortOfMemory) {

@@ -176,6 +176,9 @@ func (s *fragmentStream) Next(ctx context.Context) (*remote.Columns, error) {
 	if own := errorOfQuery(s.err); own != nil {
 		return nil, &remote.QueryError{Err: own}
 	}
+	if ofLimit(s.err) {
+		return nil, &limitError{s.err}
+	}
 	return nil, s.err
 }
 
