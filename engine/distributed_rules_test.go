@@ -146,6 +146,33 @@ func TestStoreAndReceiverInOneEngine(t *testing.T) {
 	})
 }
 
+// Data that has grown since it was announced counts, next to data of others and to copies of itself that say that they have more, or have none yet.
+func TestDataGrowsBehindItsAnnouncedEnd(t *testing.T) {
+	all := memory(t, func(a storage.Appender) {
+		for n, cluster := range []string{"a", "b"} {
+			series(t, a, pod(n, cluster), 0, 2*time.Hour, waves(n+1))
+		}
+	})
+	growing := func(cluster string, end, announced time.Duration) remote.RemoteEngine {
+		c := covered(labels.FromStrings("cluster", cluster), 0, announced)
+		c.Grows = true
+		of := kept(between(all, 0, end), func(l labels.Labels) bool { return l.Get("cluster") == cluster })
+		return announcing(fmt.Sprint(cluster, announced), []string{"cluster"}, of, c)
+	}
+	const now = 2 * time.Hour
+	b := growing("b", now, now)
+	for name, engines := range map[string][]remote.RemoteEngine{
+		"alone":            {growing("a", now, now-3*minute), b},
+		"copy with more":   {growing("a", now-3*minute, now-3*minute), growing("a", now, now), b},
+		"copy that grew":   {growing("a", now-3*minute, now-3*minute), growing("a", now, now-2*minute), b},
+		"nobody announced": {growing("a", now, now-4*minute), growing("b", now, now-3*minute)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spread{all, engines}.checkBoth(t, now-10*minute, now, `m`, `sum(last_over_time(m[100s]))`, `sum(rate(m[150s]))`, `count(m) + sum(max_over_time(m[1m]))`)
+		})
+	}
+}
+
 // confusableQueries are asked of data sets that labels do not tell apart.
 var confusableQueries = []string{
 	`rec`, `m`, `sum(rec)`, `sum by (cluster) (rec)`, `sum by (cluster) ({__name__=~"m|rec"})`, `count without (pod) (rec)`, `avg by (cluster) ({__name__=~"m|rec"})`,

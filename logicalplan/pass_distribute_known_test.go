@@ -242,6 +242,32 @@ func TestEmptyAnswers(t *testing.T) {
 	}
 }
 
+// Data that grows is asked for behind its announced end: by itself, next to others of its data set that have not announced more either, but not
+// where one of them has.
+func TestDataThatGrows(t *testing.T) {
+	times := [3]int64{590_000, 610_000, 1_000}
+	a, b := endpoint(t, "a", `{cluster="a"} 0..594+`), endpoint(t, "b", `{cluster="b"} 0..600+`)
+	p, warnings := distributedPlan(t, `sum(rate(foo[5s]))`, times, a, b)
+	require.Equal(t, tree(`
+		sum
+		  dedup coalesce by (cluster)
+		    remote a: sum by (cluster) (rate(foo[5s]))
+		    remote b: sum by (cluster) (rate(foo[5s]))`), Tree(p.Root))
+	require.Empty(t, warnings)
+
+	newer := endpoint(t, "newer", `{cluster="a"} 0..600+`)
+	p, _ = distributedPlan(t, `rate(foo[5s])`, times, a, newer, b)
+	run := func(from, to int, inputs ...int) Run { return Run{StepRange{from, to}, inputs} }
+	require.Equal(t, []Run{run(0, 5, 2, 0), run(5, 15, 2), run(15, 21, 2, 0)}, p.Root.(*Dedup).Ranking.Runs(labels.FromStrings("cluster", "a")))
+
+	ended := endpoint(t, "ended", `{cluster="a"} 0..594`)
+	p, _ = distributedPlan(t, `rate(foo[5s])`, times, ended, b)
+	require.Equal(t, tree(`
+		dedup coalesce by (cluster)
+		  remote b: rate(foo[5s])
+		  remote ended: rate(foo[5s]) steps 0..8`), Tree(p.Root))
+}
+
 // What is no instant vector, or selects nothing, is evaluated at the root, also where one engine has all the data.
 func TestNotPassedThrough(t *testing.T) {
 	for query, want := range map[string]string{

@@ -34,7 +34,8 @@ func (*testEngine) NewRangeQuery(context.Context, promql.QueryOpts, remote.Remot
 	panic("not reached")
 }
 
-// endpoint is an engine of its own level with the label sets and intervals (in s) that a test writes as `{cluster="a"} 0..100,200..`.
+// endpoint is an engine of its own level with the label sets and intervals (in s) that a test writes as `{cluster="a"} 0..100,200..`, with
+// a `+` behind them if the data grows.
 func endpoint(t testing.TB, name string, sets ...string) *testEngine {
 	e := &testEngine{name: name, labels: []string{"cluster"}, caps: remote.Capabilities{LanguageLevel: OwnLanguageLevel, PlanVersion: PlanVersion, LabelHash: remote.LabelHash}}
 	for _, s := range sets {
@@ -42,6 +43,7 @@ func endpoint(t testing.TB, name string, sets ...string) *testEngine {
 		ms, err := testParser.ParseMetric(set)
 		require.NoError(t, err)
 		c := remote.Coverage{Labels: ms, Intervals: remote.Intervals{remote.Always}}
+		intervals, c.Grows = strings.CutSuffix(intervals, "+")
 		if intervals != "" {
 			c.Intervals = nil
 			for _, i := range strings.Split(intervals, ",") {

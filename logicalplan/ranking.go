@@ -12,6 +12,9 @@ import (
 // ranks are the steps of one pattern at which the same members count, best first: an engine may count at a step unless a part of
 // what is needed there, which it lacks, is covered by another. Runs are in order and without gaps. uncovered are steps at which there is
 // data but nobody may count: together the members have it all, none of them alone.
+//
+// Data that grows may be there behind its announced end, so that its engine is asked. It is not known to be there: who has announced those
+// times comes first, and who has not does not count beside them.
 func (p *pattern) ranks(needs []need, times Times, name func(engine int) string) (runs []Run, uncovered []StepRange) {
 	type state struct{ useless, ineligible, incomplete []StepRange }
 	states := make([]state, len(p.members))
@@ -25,7 +28,7 @@ func (p *pattern) ranks(needs []need, times Times, name func(engine int) string)
 		}
 		gaps := remote.Intervals{remote.Always}.Without(m.intervals)
 		s := &states[i]
-		s.useless = times.all().without(stepsThatMeet(m.intervals, needs, times))
+		s.useless = times.all().without(stepsThatMeet(m.reach(), needs, times))
 		s.ineligible = stepsThatMeet(others.Without(m.intervals), needs, times)
 		s.incomplete = stepsThatMeet(gaps, needs, times)
 		for _, ranges := range [][]StepRange{s.useless, s.ineligible, s.incomplete} {

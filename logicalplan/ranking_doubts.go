@@ -32,7 +32,7 @@ func doubtful(members [][]member, runs [][]Run, needs []need, times Times) [][]S
 			}
 			// Not where it counts for this pattern, nor where it counts for no other.
 			sure := mergeRanges(append(times.all().without(mergeRanges(elsewhere)), by[i]...))
-			for _, r := range stepsThatMeet(m.intervals, needs, times) {
+			for _, r := range stepsThatMeet(m.reach(), needs, times) {
 				out[i] = append(out[i], r.without(sure)...)
 			}
 		}

@@ -3,6 +3,7 @@ package logicalplan
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"slices"
 	"strings"
 
@@ -47,6 +48,15 @@ type pattern struct {
 type member struct {
 	engine    int
 	intervals remote.Intervals
+	grows     bool // see remote.Coverage
+}
+
+// reach is when it may have data.
+func (m member) reach() remote.Intervals {
+	if !m.grows {
+		return m.intervals
+	}
+	return m.intervals.Union(remote.Intervals{{Start: m.intervals.End(), End: math.MaxInt64}})
 }
 
 // shape is which of the partition labels a partition label set has. The series of such a set may have the others among their own labels.
@@ -130,9 +140,10 @@ func (x *index) collect() [][]*partitionSet {
 // add notes that an engine has data.
 func (p *pattern) add(engine int, c remote.Coverage) {
 	if n := len(p.members); n > 0 && p.members[n-1].engine == engine {
-		p.members[n-1].intervals = p.members[n-1].intervals.Union(c.Intervals)
+		m := &p.members[n-1]
+		m.intervals, m.grows = m.intervals.Union(c.Intervals), m.grows || c.Grows
 	} else {
-		p.members = append(p.members, member{engine, c.Intervals})
+		p.members = append(p.members, member{engine, c.Intervals, c.Grows})
 	}
 	if len(p.sets) <= maxPatternSets && !slices.ContainsFunc(p.sets, func(l labels.Labels) bool { return labels.Equal(l, c.Labels) }) {
 		p.sets = append(p.sets, c.Labels)
@@ -165,7 +176,11 @@ func (x *index) classify(byShape [][]*partitionSet) {
 func (p *pattern) appendKey(b []byte) []byte {
 	for _, m := range p.members {
 		b = binary.AppendUvarint(b, uint64(m.engine))
-		b = binary.AppendUvarint(b, uint64(len(m.intervals)))
+		growing := uint64(0)
+		if m.grows {
+			growing = 1
+		}
+		b = binary.AppendUvarint(b, uint64(len(m.intervals))<<1|growing)
 		for _, i := range m.intervals {
 			b = binary.AppendVarint(b, i.Start)
 			b = binary.AppendVarint(b, i.End)

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"unsafe"
 
-	"github.com/prometheus/prometheus/model/labels"
-
 	"github.com/stride-promql/stride/remote"
 )
 
@@ -60,11 +58,7 @@ func (t *topologies) set(x *index) {
 // same tells whether two announcements say the same. Those of engines that make their lists once are not looked into: the lists
 // are kept, so that no others can get their addresses.
 func (a announcement) same(o announcement) bool {
-	return slices.Equal(a.labels, o.labels) && (sameSlice(a.coverage, o.coverage) || slices.EqualFunc(a.coverage, o.coverage, sameCoverage))
-}
-
-func sameCoverage(a, b remote.Coverage) bool {
-	return labels.Equal(a.Labels, b.Labels) && slices.Equal(a.Intervals, b.Intervals)
+	return slices.Equal(a.labels, o.labels) && (sameSlice(a.coverage, o.coverage) || slices.EqualFunc(a.coverage, o.coverage, remote.Coverage.Equal))
 }
 
 func sameSlice[T any](a, b []T) bool {

@@ -14,6 +14,20 @@ type Coverage struct {
 	// Intervals are sorted and have at least a millisecond between them. Data outside of them is not there; what is missing inside
 	// of them without having been said cannot be told from series that do not exist.
 	Intervals Intervals
+	// Grows says that the data may go on behind the last interval by now: what was announced is a little old. The engine is asked for later
+	// times as well, unless another one is known to have them.
+	Grows bool
+}
+
+// Add takes in what is announced of the same label set elsewhere.
+func (c *Coverage) Add(o Coverage) {
+	c.Intervals = c.Intervals.Union(o.Intervals)
+	c.Grows = c.Grows || o.Grows
+}
+
+// Equal tells whether both say the same.
+func (c Coverage) Equal(o Coverage) bool {
+	return labels.Equal(c.Labels, o.Labels) && c.Grows == o.Grows && slices.Equal(c.Intervals, o.Intervals)
 }
 
 // Interval is a closed interval of times in ms.

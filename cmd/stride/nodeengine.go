@@ -4,7 +4,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/stride-promql/stride/engine"
@@ -67,9 +66,7 @@ func (n *nodeEngine) refresh() ([]string, []remote.Coverage) {
 	}
 	if !sameList(coverage, n.announced) {
 		n.announced = coverage
-		if !slices.EqualFunc(coverage, n.coverage, func(a, b remote.Coverage) bool {
-			return labels.Equal(a.Labels, b.Labels) && slices.Equal(a.Intervals, b.Intervals)
-		}) {
+		if !slices.EqualFunc(coverage, n.coverage, remote.Coverage.Equal) {
 			n.coverage = coverage
 		}
 	}

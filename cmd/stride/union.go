@@ -38,7 +38,7 @@ func together(of [][]remote.Coverage) (all []remote.Coverage) {
 		for _, c := range coverage {
 			key := c.Labels.String()
 			if i, ok := index[key]; ok {
-				all[i].Intervals = all[i].Intervals.Union(c.Intervals)
+				all[i].Add(c)
 				continue
 			}
 			index[key] = len(all)

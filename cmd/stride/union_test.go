@@ -42,6 +42,11 @@ func TestUnion(t *testing.T) {
 	both.Intervals[1].End = 40
 	require.Equal(t, []remote.Coverage{holding("x", 0, 10), both}, other)
 	require.Equal(t, holding("y", 0, 10), a.coverage[1], "what an engine announced stays as it is")
+	b.coverage = []remote.Coverage{holding("y", 20, 40)}
+	b.coverage[0].Grows = true
+	_, other = u.announced(engines)
+	both.Grows = true
+	require.Equal(t, []remote.Coverage{holding("x", 0, 10), both}, other)
 	_, alone := u.announced(engines[:1])
 	require.Equal(t, a.coverage, alone)
 	names, coverage = u.announced(nil)

@@ -55,7 +55,6 @@ type announcement struct {
 	selects      api
 	component    string
 	sum          [sha256.Size]byte // of the message
-	at           time.Time         // when it was said
 }
 
 // thanosLevel is the language of Thanos v0.42. Nodes do not tell; those of v0.40 and v0.41 refuse what they do not know.
@@ -102,25 +101,32 @@ func (c *Client) Refresh(ctx context.Context) error {
 	return err
 }
 
-// fresh is how new samples are of data that grows.
+// fresh is how new samples are of data that grows: much newer than the times between two looks of a node at its data (1 min by default), and
+// between two questions, through several nodes one over the other.
 const fresh = 10 * time.Minute
 
-// growing is what a node that does not answer any more may have by now: data that was fresh when it said so has no end. Otherwise the node
+// grows tells whether data up to end, of which a node says so now, may soon be more.
+func grows(end int64, now time.Time) bool {
+	return end != math.MaxInt64 && end >= now.Add(-fresh).UnixMilli()
+}
+
+// stale tells whether some data has not grown for so long that it is not taken to do so any more.
+func (a *announcement) stale(now time.Time) bool {
+	return slices.ContainsFunc(a.whole, func(c remote.Coverage) bool { return c.Grows && !grows(c.Intervals.End(), now) })
+}
+
+// growing is what a node that does not answer any more may have by now: data that grew when it said so has no end. Otherwise the node
 // would be taken to have nothing of the time since, and queries would go without it. nil: the same as before.
 func (a *announcement) growing() *announcement {
-	grows := func(in remote.Intervals) bool {
-		end := in.End()
-		return len(in) > 0 && end != math.MaxInt64 && end >= a.at.Add(-fresh).UnixMilli()
-	}
-	if !slices.ContainsFunc(a.coverage, func(c remote.Coverage) bool { return grows(c.Intervals) }) {
+	if !slices.ContainsFunc(a.coverage, func(c remote.Coverage) bool { return c.Grows }) {
 		return nil
 	}
 	grown := func(in []remote.Coverage) []remote.Coverage {
 		out := slices.Clone(in)
 		for i, c := range out {
-			if grows(c.Intervals) {
+			if c.Grows {
 				last := remote.Interval{Start: c.Intervals.End(), End: math.MaxInt64}
-				out[i].Intervals = c.Intervals.Union(remote.Intervals{last})
+				out[i].Intervals, out[i].Grows = c.Intervals.Union(remote.Intervals{last}), false
 			}
 		}
 		return out
@@ -152,17 +158,15 @@ func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
 	if err != nil {
 		return nil, c.error(err)
 	}
-	sum := sha256.Sum256(encoded)
-	if sum == before.sum {
-		again := *before
-		again.at = time.Now()
-		return &again, nil
+	sum, now := sha256.Sum256(encoded), time.Now()
+	if sum == before.sum && !before.stale(now) {
+		return before, nil
 	}
-	said, err := c.read(res)
+	said, err := c.read(res, now)
 	if err != nil {
 		return nil, c.error(fmt.Errorf("what it says of its data makes no sense: %w", err))
 	}
-	said.sum, said.at = sum, time.Now()
+	said.sum = sum
 	if said.same(before) {
 		plain := said.plain()
 		said.labels, said.coverage, said.index = before.labels, before.coverage, before.index
@@ -173,15 +177,15 @@ func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
 	return said, nil
 }
 
-// read puts what a node says into the form in which it is used. Label sets that differ only in replica labels become one.
-func (c *Client) read(res *thanospb.InfoResponse) (*announcement, error) {
+// read puts what a node says now into the form in which it is used. Label sets that differ only in replica labels become one.
+func (c *Client) read(res *thanospb.InfoResponse, now time.Time) (*announcement, error) {
 	a := &announcement{component: res.ComponentType}
 	read := labels.NewScratchBuilder(16)
 	whole := coverages{index: map[string]int{}}
 	add := func(set []byte, intervals remote.Intervals) error {
 		l, err := wire.ReadThanosLabels(set, &read)
 		if err == nil && len(intervals) > 0 {
-			whole.add(l, intervals)
+			whole.add(remote.Coverage{Labels: l, Intervals: intervals, Grows: grows(intervals.End(), now)})
 		}
 		return err
 	}
@@ -231,16 +235,16 @@ type coverages struct {
 	buf   []byte
 }
 
-func (cs *coverages) add(l labels.Labels, intervals remote.Intervals) {
-	cs.buf = l.Bytes(cs.buf[:0])
+func (cs *coverages) add(c remote.Coverage) {
+	cs.buf = c.Labels.Bytes(cs.buf[:0])
 	i, ok := cs.index[string(cs.buf)]
 	if !ok {
 		cs.index[string(cs.buf)] = len(cs.list)
-		cs.list = append(cs.list, remote.Coverage{Labels: l, Intervals: intervals})
+		cs.list = append(cs.list, c)
 		return
 	}
-	if have := &cs.list[i].Intervals; !slices.Equal(*have, intervals) {
-		*have = have.Union(intervals)
+	if have := &cs.list[i]; !slices.Equal(have.Intervals, c.Intervals) {
+		have.Add(c)
 	}
 }
 
@@ -253,7 +257,8 @@ func (cs *coverages) without(names []string) *coverages {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for _, c := range cs.list {
 		b.Reset(c.Labels)
-		out.add(b.Del(names...).Labels(), c.Intervals)
+		c.Labels = b.Del(names...).Labels()
+		out.add(c)
 	}
 	return out
 }
@@ -335,7 +340,7 @@ func (a *announcement) same(before *announcement) bool {
 	}
 	for key, i := range a.index {
 		k, ok := before.index[key]
-		if !ok || !slices.Equal(a.coverage[i].Intervals, before.coverage[k].Intervals) {
+		if !ok || a.coverage[i].Grows != before.coverage[k].Grows || !slices.Equal(a.coverage[i].Intervals, before.coverage[k].Intervals) {
 			return false
 		}
 	}

@@ -27,7 +27,7 @@ func set(t testing.TB, l ...string) []byte {
 
 // readInfo is what a client with replica label "replica" makes of what a node says.
 func readInfo(res *thanospb.InfoResponse) (*announcement, error) {
-	return (&Client{opts: Options{ReplicaLabels: []string{"replica"}}}).read(res)
+	return (&Client{opts: Options{ReplicaLabels: []string{"replica"}}}).read(res, time.Now())
 }
 
 func TestThanosInfo(t *testing.T) {
@@ -221,14 +221,47 @@ func TestInfoOfLostNode(t *testing.T) {
 	}
 	require.NoError(t, c.Refresh(t.Context()))
 	require.Equal(t, []int64{newest, 5}, ends())
+	coverage := c.Coverage()
+	require.Equal(t, []bool{true, false}, []bool{coverage[0].Grows, coverage[1].Grows})
 	lost.Store(true)
 	for range 2 {
 		require.Error(t, c.Refresh(t.Context()))
 		require.Equal(t, []int64{math.MaxInt64, 5}, ends())
+		require.False(t, c.Coverage()[0].Grows, "it has no end any more")
 	}
 	lost.Store(false)
 	require.NoError(t, c.Refresh(t.Context()))
 	require.Equal(t, []int64{newest, 5}, ends())
+}
+
+// Data is taken to grow for as long as its newest samples are fresh, whichever replica has them, and though the node says the same again and again.
+func TestInfoOfDataThatGrows(t *testing.T) {
+	now := time.UnixMilli(3_600_000)
+	at := func(before time.Duration) int64 { return now.Add(-before).UnixMilli() }
+	info := &thanospb.InfoResponse{Stride: &thanospb.StrideInfo{LanguageLevel: "3.16"}, Store: &thanospb.StoreInfo{TsdbInfos: []*thanospb.TSDBInfo{
+		{Labels: set(t, "a", "live", "replica", "1"), MaxTime: at(time.Hour)}, {Labels: set(t, "a", "live", "replica", "2"), MaxTime: at(time.Minute)},
+		{Labels: set(t, "a", "ahead"), MaxTime: at(-time.Minute)}, {Labels: set(t, "a", "old"), MaxTime: at(time.Hour)},
+		{Labels: set(t, "a", "open"), MaxTime: math.MaxInt64},
+	}}}
+	c := &Client{opts: Options{ReplicaLabels: []string{"replica"}}}
+	grow := func(now time.Time) (*announcement, []string) {
+		said, err := c.read(info, now)
+		require.NoError(t, err)
+		var out []string
+		for _, c := range said.coverage {
+			if c.Grows {
+				out = append(out, c.Labels.Get("a"))
+			}
+		}
+		return said, out
+	}
+	said, growing := grow(now)
+	require.Equal(t, []string{"live", "ahead"}, growing)
+	require.False(t, said.stale(now.Add(fresh-time.Minute)))
+	require.True(t, said.stale(now.Add(fresh)))
+	later, growing := grow(now.Add(fresh))
+	require.Equal(t, []string{"ahead"}, growing)
+	require.False(t, later.same(said))
 }
 
 // BenchmarkInfo is about what a node with 100,000 external label sets says: the same as before, the same in another order, something else.

@@ -45,6 +45,7 @@ func newHoldings(of [][]remote.Coverage) *holdings {
 			}
 			own[m][i] = union(own[m][i], c.Intervals)
 			h.all[i].Intervals = union(h.all[i].Intervals, c.Intervals)
+			h.all[i].Grows = h.all[i].Grows || c.Grows
 		}
 	}
 	for m := range own {

@@ -170,6 +170,9 @@ func TestCoverageIsKept(t *testing.T) {
 	require.Equal(t, covers(remote.Interval{Start: 0, End: 20}), before)
 	b.coverage = covers(remote.Interval{Start: 5, End: 30})
 	require.Equal(t, covers(remote.Interval{Start: 0, End: 30}), g.Coverage())
+	a.coverage = covers(remote.Interval{Start: 0, End: 10})
+	a.coverage[0].Grows = true
+	require.True(t, g.Coverage()[0].Grows, "what one has may grow")
 	require.Equal(t, covers(remote.Interval{Start: 0, End: 20}), before)
 }
 

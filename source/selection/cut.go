@@ -42,11 +42,11 @@ func newCut(rules *Rules, announced []remote.Coverage, replicas []string) *cut {
 		l := strip.Del(replicas...).Labels()
 		key := string(l.Bytes(nil))
 		if i, ok := index[key]; ok {
-			c.coverage[i].Intervals = c.coverage[i].Intervals.Union(a.Intervals)
+			c.coverage[i].Add(a)
 			continue
 		}
 		index[key] = len(c.coverage)
-		c.coverage = append(c.coverage, remote.Coverage{Labels: l, Intervals: a.Intervals})
+		c.coverage = append(c.coverage, remote.Coverage{Labels: l, Intervals: a.Intervals, Grows: a.Grows})
 		l.Range(func(l labels.Label) { names[l.Name] = struct{}{} })
 	}
 	c.names = slices.Sorted(maps.Keys(names))

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/storage"
 
@@ -59,9 +58,7 @@ func (e *Engine) cut() *cut {
 		if slices.Equal(before.names, next.names) {
 			next.names = before.names
 		}
-		if slices.EqualFunc(before.coverage, next.coverage, func(a, b remote.Coverage) bool {
-			return labels.Equal(a.Labels, b.Labels) && slices.Equal(a.Intervals, b.Intervals)
-		}) {
+		if slices.EqualFunc(before.coverage, next.coverage, remote.Coverage.Equal) {
 			next.coverage = before.coverage
 		}
 	}

@@ -131,6 +131,10 @@ func TestAnnouncements(t *testing.T) {
 	_, err := all.NewInstantQuery(t.Context(), nil, nil, time.Time{})
 	require.NoError(t, err)
 
+	s.announced = slices.Clone(s.announced)
+	s.announced[0].Grows = true
+	require.Equal(t, []bool{true, false}, []bool{all.Coverage()[0].Grows, all.Coverage()[1].Grows})
+
 	// Rules see replica labels.
 	one := Of(s, []string{"replica"}, selector(t, `[{action: keep, source_labels: [replica], regex: "y"}]`))
 	require.Equal(t, []remote.Coverage{{Labels: labels.FromStrings("a", "1"), Intervals: remote.Intervals{{Start: 5, End: 20}}}}, one.Coverage())
