@@ -32,8 +32,8 @@ func (s sourceStorage) stored(mint, maxt int64) *stored {
 // of gives the samples of a selector, for the function that its hints name. ok: the query of ctx allows downsampled data.
 func (s *stored) of(ctx context.Context, hints *storage.SelectHints, matchers []*labels.Matcher) (set storage.SeriesSet, ok bool) {
 	resolution := remote.RequestFrom(ctx).MaxSourceResolution
-	if resolution == 0 {
-		return nil, false
+	if resolution < downsampled.Finest {
+		return nil, false // there is none that is finer
 	}
 	s.once.Do(func() { s.all = s.open() })
 	return downsampled.ReadingFor(resolution, hints).SeriesSet(s.all.Select(ctx, true, hints, matchers...)), true

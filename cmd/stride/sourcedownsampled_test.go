@@ -57,6 +57,12 @@ func (s *once) Err() error              { return nil }
 // Warnings implements storage.ChunkSeriesSet.
 func (s *once) Warnings() annotations.Annotations { return nil }
 
+// A Thanos querier that is asked for samples alone says a resolution that is finer than any.
+func TestResolutionOfSamples(t *testing.T) {
+	_, downsampled := (&stored{}).of(remote.WithRequest(t.Context(), remote.Request{MaxSourceResolution: time.Second}), nil, nil)
+	require.False(t, downsampled)
+}
+
 // A series that one source has aggregates of, and another one younger samples, is one counter: that it was reset before is no reset at the seam.
 func TestCountersOverSources(t *testing.T) {
 	xor := func(samples ...float64) chunkenc.Chunk {

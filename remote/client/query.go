@@ -99,14 +99,13 @@ func (q *query) prepareThanos() error {
 	if use := q.opts.UseStartTimestamps(); use != nil && *use {
 		return errors.New("a Thanos node does not use start timestamps")
 	}
+	q.open = q.openThanosRange
 	if q.ranged {
-		q.open = q.openThanosRange
 		return nil
 	}
-	if q.start == 0 {
-		return errors.New("a Thanos node takes the time 0 for now")
+	if q.start != 0 { // which a Thanos node takes for now
+		q.open = q.openThanosInstant
 	}
-	q.open = q.openThanosInstant
 	return checkThanosResult(q.q.String())
 }
 
@@ -116,11 +115,12 @@ func (q *query) openThanosRange(ctx context.Context) (remote.ColumnStream, error
 			Query:                []byte(q.q.String()),
 			StartTimeSeconds:     q.start / 1000,
 			EndTimeSeconds:       q.end / 1000,
-			IntervalSeconds:      q.interval / 1000,
+			IntervalSeconds:      max(1, q.interval/1000),
 			TimeoutSeconds:       timeout(ctx),
 			ReplicaLabels:        q.client.opts.ReplicaLabels,
 			EnableDedup:          true,
 			LookbackDeltaSeconds: int64(q.opts.LookbackDelta() / time.Second),
+			MaxResolutionSeconds: resolution(ctx),
 			Engine:               thanospb.EngineType_prometheus,
 			ResponseBatchSize:    thanosBatch,
 
@@ -136,6 +136,12 @@ func (q *query) openThanosRange(ctx context.Context) (remote.ColumnStream, error
 // allowsPartial tells whether sources of the node that fail may become warnings of its answer, which are those of the whole query then.
 func allowsPartial(ctx context.Context) bool { return remote.RequestFrom(ctx).PartialResponse }
 
+// resolution is that of the coarsest downsampled data that will do, in seconds. None is finer than 5 min, so that 1 s is for samples alone; 0 would
+// be what the node was told to take where nobody says.
+func resolution(ctx context.Context) int64 {
+	return max(1, int64(remote.RequestFrom(ctx).MaxSourceResolution/time.Second))
+}
+
 func (q *query) openThanosInstant(ctx context.Context) (remote.ColumnStream, error) {
 	return q.client.openThanos(ctx, q.grid(), func(ctx context.Context) (func() (*thanospb.QueryResponse, error), error) {
 		in, err := q.client.query.Query(ctx, &thanospb.QueryRequest{
@@ -145,6 +151,7 @@ func (q *query) openThanosInstant(ctx context.Context) (remote.ColumnStream, err
 			ReplicaLabels:        q.client.opts.ReplicaLabels,
 			EnableDedup:          true,
 			LookbackDeltaSeconds: int64(q.opts.LookbackDelta() / time.Second),
+			MaxResolutionSeconds: resolution(ctx),
 			Engine:               thanospb.EngineType_prometheus,
 			ResponseBatchSize:    thanosBatch,
 

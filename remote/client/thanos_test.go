@@ -74,7 +74,7 @@ func TestThanosRange(t *testing.T) {
 	got.TimeoutSeconds = 0
 	require.True(t, proto.Equal(&thanospb.QueryRangeRequest{
 		Query: []byte("up"), StartTimeSeconds: 10, EndTimeSeconds: 12, IntervalSeconds: 1, ReplicaLabels: []string{"replica"}, EnableDedup: true,
-		LookbackDeltaSeconds: 180, Engine: thanospb.EngineType_prometheus, ResponseBatchSize: 64,
+		LookbackDeltaSeconds: 180, MaxResolutionSeconds: 1, Engine: thanospb.EngineType_prometheus, ResponseBatchSize: 64,
 	}, got), "%v", got)
 }
 
@@ -94,8 +94,30 @@ func TestThanosInstant(t *testing.T) {
 		{Metric: labels.FromStrings("a", "1"), T: 10_000, F: 10_000}, {Metric: labels.FromStrings("a", "2"), T: 10_000, F: 9_999},
 	}, res.Value)
 	require.True(t, proto.Equal(&thanospb.QueryRequest{
-		Query: []byte("up"), TimeSeconds: 10, EnableDedup: true, Engine: thanospb.EngineType_prometheus, ResponseBatchSize: 64,
+		Query: []byte("up"), TimeSeconds: 10, EnableDedup: true, MaxResolutionSeconds: 1, Engine: thanospb.EngineType_prometheus, ResponseBatchSize: 64,
 	}, got), "%v", got)
+
+	q, err = c.NewInstantQuery(t.Context(), nil, &remote.Text{Query: "up"}, time.Unix(10, 0))
+	require.NoError(t, err)
+	require.NoError(t, q.Exec(remote.WithRequest(t.Context(), remote.Request{MaxSourceResolution: time.Hour})).Err)
+	require.EqualValues(t, 3600, got.MaxResolutionSeconds)
+}
+
+// The time 0 of an instant query is now to a Thanos node, so that a range of one step is asked for.
+func TestThanosAtTimeZero(t *testing.T) {
+	var got *thanospb.QueryRangeRequest
+	p := &peer{answer: func(req any, out grpc.ServerStreamingServer[thanospb.QueryResponse]) error {
+		got = req.(*thanospb.QueryRangeRequest)
+		return sendAll(out, batch(encoded(t, "1", 0)))
+	}}
+	c := connect(t, p, thanosInfo, Options{})
+	require.NoError(t, c.Refresh(t.Context()))
+	q, err := c.NewInstantQuery(t.Context(), nil, &remote.Text{Query: "up"}, time.Unix(0, 0))
+	require.NoError(t, err)
+	res := q.Exec(t.Context())
+	require.NoError(t, res.Err)
+	require.Equal(t, promql.Vector{{Metric: labels.FromStrings("a", "1")}}, res.Value)
+	require.Equal(t, [3]int64{0, 0, 1}, [3]int64{got.StartTimeSeconds, got.EndTimeSeconds, got.IntervalSeconds})
 }
 
 // Where a query may go without sources that fail, so may a Thanos node's answer, and what it lost is said.
@@ -202,7 +224,6 @@ func TestThanosCannotBeAsked(t *testing.T) {
 		"the lookback is 1.5s":                  ranged(promql.NewPrometheusQueryOpts(false, 1500*time.Millisecond, nil), s, s, time.Second),
 		"does not use start timestamps":         ranged(promql.NewPrometheusQueryOpts(false, 0, &use), s, s, time.Second),
 		"the start is 1ms":                      instant("up", time.UnixMilli(1)),
-		"takes the time 0 for now":              instant("up", time.Unix(0, 0)),
 		"does not send a result of type range":  instant("up[5m]", s),
 		"does not send a result of type string": instant(`"x"`, s),
 	} {
