@@ -138,8 +138,7 @@ func (q *query) failed(r *logicalplan.Remote, err error) (warning, failure error
 	if own := errorOfQuery(err); own != nil {
 		return nil, own
 	}
-	var limit *limitError
-	if q.partial && !errors.As(err, &limit) {
+	if q.partial && !remote.Blameless(err) {
 		return missing(r, err), nil
 	}
 	if errors.Is(err, operators.ErrShortOfMemory) {

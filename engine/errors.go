@@ -48,13 +48,6 @@ func errorOfQuery(err error) error {
 	return nil
 }
 
-// limitError is an error of a limit of an engine in this process, that evaluates a part of a query. A query may go without what others
-// do not give, but not without what it would be given here if it were cheaper.
-type limitError struct{ error }
-
-// Unwrap gives the error alone.
-func (e *limitError) Unwrap() error { return e.error }
-
 // ofLimit tells whether err says that a query exceeds a limit.
 func ofLimit(err error) bool {
 	var (

@@ -28,6 +28,9 @@ type RemoteOpts struct {
 	// GroupID and PeerType are as in remote.Capabilities.
 	GroupID  string
 	PeerType remote.PeerType
+	// Inner says that it is a part of the process that asks it, and not one of several: a part of a query that exceeds its limits is
+	// a *remote.LimitError then.
+	Inner bool
 }
 
 // NewRemoteEngine is an engine over a storage as other engines see it: what a node serves, and what tests and programs with
@@ -71,7 +74,7 @@ func (r *remoteEngine) Capabilities() remote.Capabilities {
 // NewInstantQuery implements remote.RemoteEngine.
 func (r *remoteEngine) NewInstantQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, ts time.Time) (promql.Query, error) {
 	if version, plan := q.Plan(); version > 0 {
-		return r.engine.NewFragmentQuery(ctx, r.queryable, opts, q.String(), plan)
+		return r.newFragmentQuery(ctx, opts, q.String(), plan)
 	}
 	return r.engine.NewInstantQuery(ctx, r.queryable, opts, q.String(), ts)
 }
@@ -79,9 +82,17 @@ func (r *remoteEngine) NewInstantQuery(ctx context.Context, opts promql.QueryOpt
 // NewRangeQuery implements remote.RemoteEngine.
 func (r *remoteEngine) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q remote.RemoteQuery, start, end time.Time, interval time.Duration) (promql.Query, error) {
 	if version, plan := q.Plan(); version > 0 {
-		return r.engine.NewFragmentQuery(ctx, r.queryable, opts, q.String(), plan)
+		return r.newFragmentQuery(ctx, opts, q.String(), plan)
 	}
 	return r.engine.NewRangeQuery(ctx, r.queryable, opts, q.String(), start, end, interval)
+}
+
+func (r *remoteEngine) newFragmentQuery(ctx context.Context, opts promql.QueryOpts, text string, plan []byte) (promql.Query, error) {
+	q, err := r.engine.NewFragmentQuery(ctx, r.queryable, opts, text, plan)
+	if f, ok := q.(*fragmentQuery); ok {
+		f.inner = r.opts.Inner
+	}
+	return q, err
 }
 
 // Querier implements remote.Selector.
@@ -204,6 +215,5 @@ func (s *engineSeries) Warnings() annotations.Annotations {
 
 // lenient tells whether an error is a warning. The end of the query itself is none of the engine's, and neither is what is wrong with it.
 func (s *engineSeries) lenient(err error) bool {
-	var own *remote.QueryError
-	return !errors.As(err, &own) && s.ctx.Err() == nil && remote.RequestFrom(s.ctx).PartialResponse
+	return !remote.Blameless(err) && s.ctx.Err() == nil && remote.RequestFrom(s.ctx).PartialResponse
 }

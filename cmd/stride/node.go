@@ -165,9 +165,9 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQue
 		var stores, everything union
 		all := &sources{set: n.set, replicas: s.endpoints.replicas, dedup: dedup.Algorithm(s.endpoints.dedup)}
 		if own != nil {
-			all.own = newNodeEngine("own data", within, own, "", remote.PeerSource, announceOwn)
+			all.own = newInnerEngine("own data", within, own, announceOwn)
 		}
-		all.stores = newNodeEngine("stores", within, all.samples(all.storesAlone, all.replicas), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
+		all.stores = newInnerEngine("stores", within, all.samples(all.storesAlone, all.replicas), func() ([]string, []remote.Coverage) {
 			return stores.announced(all.storesAlone())
 		})
 		local := opts

@@ -35,6 +35,11 @@ func newNodeEngine(name string, e *engine.Engine, q storage.Queryable, group str
 	return asNode(engine.NewRemoteEngine(e, q, engine.RemoteOpts{Name: name, GroupID: group, PeerType: peer}), q, announce)
 }
 
+// newInnerEngine is one of several that a node asks in the same process. It announces what announce gives whenever it is asked.
+func newInnerEngine(name string, e *engine.Engine, q storage.Queryable, announce func() ([]string, []remote.Coverage)) remote.RemoteEngine {
+	return asNode(engine.NewRemoteEngine(e, q, engine.RemoteOpts{Name: name, PeerType: remote.PeerSource, Inner: true}), q, announce)
+}
+
 // asNode is an engine over q that announces what announce gives whenever it is asked.
 func asNode(e remote.RemoteEngine, q storage.Queryable, announce func() ([]string, []remote.Coverage)) remote.RemoteEngine {
 	n := &nodeEngine{RemoteEngine: e, Queryable: q, announce: announce}

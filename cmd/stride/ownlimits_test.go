@@ -31,3 +31,15 @@ func TestOwnLimitsAreErrors(t *testing.T) {
 		})
 	}
 }
+
+// Samples that come over the network are on the account of the query, also those that deduplication is to make one series of.
+func TestMemoryOfSources(t *testing.T) {
+	dir := seededDir(t, 1)
+	a, _ := storeNode(t, dir, labels.FromStrings("cluster", "eu", "replica", "a"))
+	b, _ := storeNode(t, dir, labels.FromStrings("cluster", "eu", "replica", "b"))
+	for budget, status := range map[string]int{"64KB": 422, "10MB": 200} {
+		root := serveArgs(t, "--endpoint="+a, "--endpoint="+b, "--query.replica-label=replica", "--query.memory-budget="+budget)
+		got, body := root.get(t, "/api/v1/query", "query", `count(sum_over_time(http_requests_total[1h]))`, "time", sampleEnd)
+		require.Equal(t, status, got, "%s: %s", budget, body)
+	}
+}

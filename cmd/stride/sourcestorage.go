@@ -133,9 +133,8 @@ func (o origin) labels(ctx context.Context, failed error, ask func() ([]string, 
 // lenient tells whether an error is to be a warning. The end of the query is none of the engine's, and neither are limits of this node. It says the
 // same at any time, be the query over by then or not.
 func (o origin) lenient(ctx context.Context, err error) bool {
-	var own *remote.QueryError
 	ended := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-	return remote.RequestFrom(ctx).PartialResponse && !ended && !errors.As(err, &own)
+	return remote.RequestFrom(ctx).PartialResponse && !ended && !remote.Blameless(err)
 }
 
 // missing is the warning that an error becomes.
@@ -143,8 +142,7 @@ func (o origin) missing(err error) error { return remote.Missing(o.engine, o.min
 
 // error names the engine, if it is its error.
 func (o origin) error(err error) error {
-	var own *remote.QueryError
-	if errors.As(err, &own) {
+	if remote.Blameless(err) {
 		return err
 	}
 	return remote.EngineError(o.engine.Name(), err)

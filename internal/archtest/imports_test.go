@@ -51,7 +51,7 @@ var mayImport = map[string][]string{
 	"operators/operatortest": {"internal/bitmap"},
 	"operators/remoteexec":   {"internal/bitmap", "remote"},
 	"operators/result":       {"internal/bitmap", "remote"},
-	"operators/scan":         {"internal/bitmap", "internal/chunkdecode", "operators/window"},
+	"operators/scan":         {"internal/bitmap", "internal/chunkdecode", "operators/window", "remote"},
 	"operators/subquery":     {"internal/bitmap", "operators/window"},
 	"operators/window":       {"internal/bitmap", "internal/quantile"},
 

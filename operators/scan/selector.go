@@ -97,7 +97,7 @@ func (s *Selector) chunksPerSeries(q *operators.Query) int64 {
 func (s *Selector) Bind(ctx context.Context, q *operators.Query) error {
 	s.announce()
 	s.holder = q
-	s.Storage.selectAll(ctx)
+	s.Storage.selectAll(ctx, q)
 	if err := operators.ContextError(ctx, operators.EnvEvaluation); err != nil {
 		return err
 	}

@@ -11,6 +11,9 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/stride-promql/stride/operators"
+	"github.com/stride-promql/stride/remote"
 )
 
 // Storage is a query's access to one storage: a single querier for the whole query, because series
@@ -26,6 +29,34 @@ type Storage struct {
 	samples storage.Querier      // one of the two is nil
 	chunks  storage.ChunkQuerier // preferred: chunks are decoded in bulk
 	pending []*Selector          // to be selected by selectAll
+	held    *held                // from selectAll on
+}
+
+// held is what a storage holds for a query until it is closed, which is what its querier took from a network.
+type held struct {
+	q *operators.Query
+
+	mu     sync.Mutex
+	bytes  int64
+	closed bool
+}
+
+// Grow implements remote.Memory.
+func (h *held) Grow(n int64) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil // Whoever still reads is about to notice.
+	}
+	h.bytes += n
+	return h.q.Grow(n)
+}
+
+func (h *held) release() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	_ = h.q.Grow(-h.bytes)
 }
 
 // Open opens a querier over [mint, maxt] ms: a chunk querier where q offers one and chunkAccess
@@ -57,6 +88,9 @@ func (s *Storage) Close() (err error) {
 		errcapture.Do(&err, s.chunks.Close, "close chunk querier")
 	}
 	s.samples, s.chunks = nil, nil
+	if s.held != nil {
+		s.held.release()
+	}
 	return err
 }
 
@@ -81,10 +115,14 @@ func (s *Storage) register(sel *Selector) { s.pending = append(s.pending, sel) }
 
 // selectAll selects the series of all selectors announced, before the first answer is read: queriers of remote
 // storages send their requests with Select, and Prometheus' merging ones panic when Select comes after
-// the first Next of any answer.
-func (s *Storage) selectAll(ctx context.Context) {
+// the first Next of any answer. What they hold is on the account of q, who was first to be bound.
+func (s *Storage) selectAll(ctx context.Context, q *operators.Query) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.held == nil {
+		s.held = &held{q: q}
+	}
+	ctx = remote.WithMemory(ctx, s.held)
 	for _, sel := range s.pending {
 		sel.set = s.selectSeries(ctx, sel)
 	}

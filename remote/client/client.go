@@ -184,10 +184,9 @@ func (c *Client) newQuery(q *query, opts promql.QueryOpts) (promql.Query, error)
 	return q, nil
 }
 
-// error says of an error whose it is. Those of the query are left alone.
+// error says of an error whose it is. Those that are not the node's are left alone.
 func (c *Client) error(err error) error {
-	var q *remote.QueryError
-	if errors.As(err, &q) {
+	if remote.Blameless(err) {
 		return err
 	}
 	if st, ok := status.FromError(err); ok {

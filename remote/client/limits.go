@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/prometheus/prometheus/tsdb/chunks"
@@ -8,8 +9,8 @@ import (
 	"github.com/stride-promql/stride/remote"
 )
 
-// Limits are the most that a node may send for one Select; 0 is no limit. More is an error of the query, and not one of the node, which
-// others could make good.
+// Limits are the most that a node may send for one Select; 0 is no limit. More is a *remote.LimitError: nothing that
+// other nodes could make good.
 type Limits struct {
 	Series, Samples int64
 	// Bytes are those of labels and chunks.
@@ -19,13 +20,16 @@ type Limits struct {
 // meter counts what a node sends for one Select.
 type meter struct {
 	client               *Client
+	ctx                  context.Context // of the query whose memory it takes
 	series, samples, all int64
 }
 
 // addSeries counts a series with labels of some bytes.
 func (m *meter) addSeries(bytes int) error {
 	m.series++
-	m.all += int64(bytes)
+	if err := m.hold(bytes); err != nil {
+		return err
+	}
 	if limit := m.client.opts.Limits.Series; limit > 0 && m.series > limit {
 		return m.tooMany(limit, "series")
 	}
@@ -34,11 +38,19 @@ func (m *meter) addSeries(bytes int) error {
 
 func (m *meter) addChunk(c chunks.Meta) error {
 	m.samples += int64(c.Chunk.NumSamples())
-	m.all += int64(len(c.Chunk.Bytes()))
+	if err := m.hold(len(c.Chunk.Bytes())); err != nil {
+		return err
+	}
 	if limit := m.client.opts.Limits.Samples; limit > 0 && m.samples > limit {
 		return m.tooMany(limit, "samples")
 	}
 	return m.check()
+}
+
+// hold counts bytes that stay until the querier is closed.
+func (m *meter) hold(bytes int) error {
+	m.all += int64(bytes)
+	return remote.Hold(m.ctx, int64(bytes))
 }
 
 func (m *meter) check() error {
@@ -49,5 +61,5 @@ func (m *meter) check() error {
 }
 
 func (m *meter) tooMany(limit int64, what string) error {
-	return &remote.QueryError{Err: fmt.Errorf("remote engine %s gives more than %d %s for one selector, the limit here: select fewer series or shorter ranges, or raise the limit", m.client.opts.Name, limit, what)}
+	return &remote.LimitError{Err: fmt.Errorf("remote engine %s gives more than %d %s for one selector, the limit here: select fewer series or shorter ranges, or raise the limit", m.client.opts.Name, limit, what)}
 }

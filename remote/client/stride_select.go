@@ -41,7 +41,7 @@ func (q *querier) openStride(ctx context.Context, sorted bool, hints *storage.Se
 	if err != nil {
 		return nil, err
 	}
-	return &strideSeries{call: s, of: ctx, labels: wire.NewSeriesReader(), meter: meter{client: c}}, nil
+	return &strideSeries{call: s, of: ctx, labels: wire.NewSeriesReader(), meter: meter{client: c, ctx: ctx}}, nil
 }
 
 // series implements seriesSource.

@@ -74,7 +74,7 @@ func (q *querier) openThanos(ctx context.Context, hints *storage.SelectHints, ma
 	if err != nil {
 		return nil, err
 	}
-	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), meter: meter{client: c}, aggregates: len(req.Aggregates) > 0, replicas: q.strips()}, nil
+	return &thanosSeries{call: s, of: ctx, builder: labels.NewScratchBuilder(16), meter: meter{client: c, ctx: ctx}, aggregates: len(req.Aggregates) > 0, replicas: q.strips()}, nil
 }
 
 // reading is what a selector is read of, as far as the query allows downsampled data.

@@ -3,7 +3,6 @@ package replica
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -166,10 +165,4 @@ func joined(errs []error) string {
 		texts = append(texts, err.Error())
 	}
 	return strings.Join(texts, "; ")
-}
-
-// isQuerys tells errors of the query, which every member would give.
-func isQuerys(err error) bool {
-	var q *remote.QueryError
-	return errors.As(err, &q)
 }

@@ -114,7 +114,7 @@ func TestLimitsOfClient(t *testing.T) {
 			}
 			require.ErrorContains(t, err, want, wire)
 			require.ErrorContains(t, err, "remote engine leaf ")
-			var of *remote.QueryError
+			var of *remote.LimitError
 			require.ErrorAs(t, err, &of)
 		}
 	}

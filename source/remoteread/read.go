@@ -137,11 +137,16 @@ func (s *seriesSet) Next() bool {
 	return false
 }
 
-// count holds what was read against the limits.
+// count holds what was read against the limits, and takes its memory.
 func (s *seriesSet) count() error {
 	s.series++
+	bytes := s.at.Labels.ByteSize()
 	for _, c := range s.at.Chunks {
 		s.samples += int64(c.Chunk.NumSamples())
+		bytes += uint64(len(c.Chunk.Bytes()))
+	}
+	if err := remote.Hold(s.ctx, int64(bytes)); err != nil {
+		return err
 	}
 	switch o := s.client.opts; {
 	case o.MaxSeries > 0 && s.series > o.MaxSeries:
@@ -153,15 +158,14 @@ func (s *seriesSet) count() error {
 }
 
 func (c *Client) tooMany(limit int64, what string) error {
-	return &remote.QueryError{Err: fmt.Errorf("remote engine %s gives more than %d %s for one selector, the limit here: select fewer series or shorter ranges, or raise the limit", c.name, limit, what)}
+	return &remote.LimitError{Err: fmt.Errorf("remote engine %s gives more than %d %s for one selector, the limit here: select fewer series or shorter ranges, or raise the limit", c.name, limit, what)}
 }
 
 // reason is the error to whoever asked: if that one's own context has ended, the server is not to blame.
 func (s *seriesSet) reason() error {
-	var querys *remote.QueryError
 	switch {
-	case errors.As(s.err, &querys):
-		return querys
+	case remote.Blameless(s.err):
+		return s.err
 	case s.ctx.Err() == nil:
 		return s.client.error(s.err)
 	}
