@@ -245,9 +245,10 @@ func cpu(t *testing.T) string {
 	return runtime.GOARCH
 }
 
+// has tells whether a result is there already. What failed is tried again.
 func (w *writer) has(r Result) bool {
 	return slices.ContainsFunc(w.have, func(h Result) bool {
-		return h.Model == r.Model && h.Network == r.Network && h.Series == r.Series && h.Query == r.Query && h.Mode == r.Mode
+		return h.Failed == "" && h.Model == r.Model && h.Network == r.Network && h.Series == r.Series && h.Query == r.Query && h.Mode == r.Mode
 	})
 }
 

@@ -28,6 +28,11 @@ type column struct {
 	fh []*histogram.FloatHistogram
 }
 
+// plain tells whether columns have floats alone, without start timestamps.
+func plain(a, b *column) bool {
+	return a.st == nil && b.st == nil && a.h == nil && b.h == nil && a.fh == nil && b.fh == nil
+}
+
 func (c *column) reset() {
 	c.t, c.f = c.t[:0], c.f[:0]
 	c.st, c.h, c.fh = nil, nil, nil

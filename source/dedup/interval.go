@@ -33,7 +33,38 @@ func (p *interval) merge(to *column) {
 			return
 		}
 		p.take(a, to)
+		if plain(p.a.column, p.b.column) {
+			p.stay(to)
+		}
 	}
+}
+
+// stay takes as many samples of the replica that was taken last as merge would before it looks at the other one, of which there are no more
+// than floats. They are copied together.
+func (p *interval) stay(to *column) {
+	taken, other, pace, others := &p.a, &p.b, &p.paceA, &p.paceB
+	if !p.useA {
+		taken, other, pace, others = &p.b, &p.a, &p.paceB, &p.paceA
+	}
+	from := taken.i + 1
+	for {
+		pace.advance(taken, p.last)
+		others.advance(other, p.last)
+		if taken.done() || !expected(taken.t[taken.i]-p.last, pace, others) {
+			break
+		}
+		p.last = taken.t[taken.i]
+	}
+	if end := taken.i; end > from {
+		taken.i = from
+		taken.copy(end, to)
+	}
+}
+
+// expected tells whether samples so far apart are as they usually are.
+func expected(apart int64, a, b *pace) bool {
+	usual := usual(a.median, b.median)
+	return apart <= usual+usual/2
 }
 
 // choose says whether the next sample is that of a.
@@ -42,10 +73,11 @@ func (p *interval) choose() bool {
 	if !p.useA {
 		taken, other, pace = &p.b, &p.a, &p.paceA
 	}
-	usual, next := usual(p.paceA.median(), p.paceB.median()), taken.time()
-	if next != math.MaxInt64 && next-p.last <= usual+usual/2 {
+	next := taken.time()
+	if next != math.MaxInt64 && expected(next-p.last, &p.paceA, &p.paceB) {
 		return p.useA
 	}
+	usual := usual(p.paceA.median, p.paceB.median)
 	pace.advance(other, max(p.last, p.last+usual/2-1))
 	if t := other.time(); t != math.MaxInt64 && (next == math.MaxInt64 || t <= next-usual/2) {
 		return !p.useA
@@ -63,8 +95,12 @@ func usual(a, b int64) int64 {
 
 // pace is how far the last samples of a replica were apart, in ms.
 type pace struct {
-	last [3]int64
-	n    int
+	last [3]int64 // the latest one at the end
+	n    int      // how many there are
+
+	// median is that of the last three, which a scrape that is missed, or one too many, does not change; of less than three it is the least, and 0
+	// before the first.
+	median int64
 }
 
 // advance goes on to the first sample behind t.
@@ -74,19 +110,19 @@ func (p *pace) advance(s *side, t int64) {
 		if s.i++; s.done() {
 			return
 		}
-		p.last[p.n%len(p.last)] = s.t[s.i] - before
-		p.n++
+		p.add(s.t[s.i] - before)
 	}
 }
 
-// median is of the last three, which a scrape that is missed, or one too many, does not change; 0 before the first. Of less than three it is the least.
-func (p *pace) median() int64 {
-	a, b, c := p.last[0], p.last[1], p.last[2]
+func (p *pace) add(apart int64) {
+	a, b, c := p.last[1], p.last[2], apart
+	p.last = [3]int64{a, b, c}
 	switch p.n {
-	case 0, 1:
-		return a
-	case 2:
-		return min(a, b)
+	case 0:
+		p.median, p.n = c, 1
+	case 1:
+		p.median, p.n = min(b, c), 2
+	default:
+		p.median = max(min(a, b), min(max(a, b), c))
 	}
-	return max(min(a, b), min(max(a, b), c))
 }

@@ -82,6 +82,19 @@ func (s *side) value() float64 {
 	return v + s.lift
 }
 
+// copy appends the samples from where it stands up to end, which are floats, and goes on to there. They are the ones that were taken last.
+func (s *side) copy(end int, to *column) {
+	to.t = append(to.t, s.t[s.i:end]...)
+	if s.lift == 0 {
+		to.f = append(to.f, s.f[s.i:end]...)
+	} else {
+		for ; s.i < end; s.i++ {
+			to.f = append(to.f, s.value())
+		}
+	}
+	s.i, s.taken, s.takenFloat, s.takenValue = end, end-1, true, to.f[len(to.f)-1]
+}
+
 // adjust makes the values from here on no less than v, which is that of the other replica: a counter does not fall because
 // replicas were changed.
 func (s *side) adjust(v float64) {

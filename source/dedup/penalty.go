@@ -24,6 +24,36 @@ func (p *penalty) merge(to *column) {
 			return
 		}
 		p.take(p.choose(), to)
+		if plain(p.a.column, p.b.column) {
+			p.stay(to)
+		}
+	}
+}
+
+// stay takes as many samples of the replica that was taken last as merge would before it changes to the other one, of which there are no
+// more than floats. All that it looks at are times, and samples are copied together.
+func (p *penalty) stay(to *column) {
+	taken, other, wait, tie := &p.a, &p.b, &p.penB, int64(0)
+	if !p.useA {
+		taken, other, wait, tie = &p.b, &p.a, &p.penA, 1 // of two with the same time that of a is taken
+	}
+	from := taken.i + 1
+	i, j, last, pen := from, other.i, p.last, *wait
+	for i < len(taken.t) {
+		for j < len(other.t) && other.t[j] < last+1+pen {
+			j++
+		}
+		t := taken.t[i]
+		if j < len(other.t) && other.t[j] < t+tie {
+			break
+		}
+		pen, last = 2*(t-last), t
+		i++
+	}
+	taken.i, other.i = from, j
+	if i > from {
+		taken.copy(i, to)
+		p.last, *wait = last, pen
 	}
 }
 
