@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,3 +83,35 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+var namedTest = regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z][A-Za-z0-9]*)`")
+
+// Tests that documents name are there.
+func TestNamedTests(t *testing.T) {
+	defined := map[string]bool{}
+	err := filepath.WalkDir("../..", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range definedTest.FindAllStringSubmatch(string(text), -1) {
+			defined[m[1]] = true
+		}
+		return err
+	})
+	require.NoError(t, err)
+	docs, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	named := 0
+	for _, name := range docs {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
+			named++
+			require.True(t, defined[m[1]], "%s: %s", name, m[1])
+		}
+	}
+	require.Greater(t, named, 40)
+}
+
+var definedTest = regexp.MustCompile(`(?m)^func ((?:Test|Benchmark|Fuzz)\w+)\(`)
