@@ -494,6 +494,32 @@ func TestOptionsReachEngines(t *testing.T) {
 	}
 }
 
+// Types tell what is no counter where the root says so: engines that take plans do as it says, those of text go by names. Nothing else depends on it.
+func TestTypesReachEnginesOfPlans(t *testing.T) {
+	o := baseOpts()
+	o.EnableTypeAndUnitLabels = true
+	all := memory(t, func(a storage.Appender) {
+		for n, kind := range []string{"counter", "gauge"} {
+			l := labels.NewBuilder(pod(n, "a")).Set("__type__", kind)
+			series(t, a, l.Labels(), 0, time.Hour, rising)
+		}
+	})
+	want := answer(t, prometheusEngine(t, o), all, `rate(m[5m])`, at(3600))
+	engines := byCluster(all, "a", "b")
+	ask := func(engines []remote.RemoteEngine) (parser.Value, []string) {
+		res, _ := execute(t, engine.NewDistributed(o, remote.StaticEndpoints(engines)), nil, nil, `rate(m[5m])`, at(3600))
+		require.NoError(t, res.Err)
+		_, infos := texts(res, "")
+		return res.Value, infos
+	}
+	value, infos := ask(engines)
+	require.Equal(t, want.String(), value.String())
+	require.Equal(t, []string{`PromQL info: metric might not be a counter, __type__ label is not set to "counter" or "histogram", got "gauge": "m"`}, infos)
+	value, infos = ask(asText(engines))
+	require.Equal(t, want.String(), value.String())
+	require.Equal(t, []string{`PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "m"`}, infos)
+}
+
 // Strings and range vectors are the root's, though one engine has all the data.
 func TestNothingButVectorsIsPassedThrough(t *testing.T) {
 	all := memory(t, func(a storage.Appender) { series(t, a, pod(1, "a"), 0, 2*time.Hour, rising) })

@@ -23,6 +23,8 @@ func Queries() []string {
 		`topk(3, sum by (region, job) (memory_usage_bytes))`, `bottomk(2, sum by (region, job) (memory_usage_bytes))`, `topk by (region) (1, sum by (region, job) (memory_usage_bytes))`,
 		`clamp_max(memory_usage_bytes, 100)`, `abs(delta(memory_usage_bytes[10m]))`, `deriv(memory_usage_bytes[10m])`, `predict_linear(memory_usage_bytes[10m], 60)`, `round(memory_usage_bytes, 1000)`,
 		`sum without (instance) (up)`, `sum without (region) (up)`, `avg without (instance, pod) (memory_usage_bytes)`, `day_of_week()`, `minute(timestamp(up))`, `sgn(up - 1)`,
+		`quantile_over_time(0.9, memory_usage_bytes[10m])`, `sum by (region) (quantile_over_time(0.5, memory_usage_bytes[10m]))`, `idelta(memory_usage_bytes[5m])`, `ceil(memory_usage_bytes / 1000)`,
+		`sum by (region) (clamp_min(memory_usage_bytes, 1000))`, `max(memory_usage_bytes) - min(memory_usage_bytes)`,
 	}
 	for _, agg := range []string{"sum", "min", "max", "count", "avg", "group", "stddev", "stdvar"} {
 		for _, by := range []string{"", " by (job)", " by (region)", " by (region, job)"} {

@@ -10,7 +10,7 @@ import (
 
 func TestQueries(t *testing.T) {
 	all := Queries()
-	require.GreaterOrEqual(t, len(all), 190)
+	require.GreaterOrEqual(t, len(all), 200)
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(all))), len(all), "one is there twice")
 	p := parser.NewParser(parser.Options{})
 	for _, q := range all {
