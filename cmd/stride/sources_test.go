@@ -138,6 +138,59 @@ func TestStoresAsReplicas(t *testing.T) {
 	}
 }
 
+// A root that starts while members of groups are down, whatever kind of node and whichever address is first, answers as if they were up: without
+// an error, and without a warning. Once the member that is left is lost, too, the error names both.
+func TestRootStartsWhileReplicasAreDown(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	data := c.merged(t)
+	dead := []string{"127.0.0.1:1", "127.0.0.1:9"} // nobody listens there: one is before, one behind the other addresses
+	for _, tc := range []struct {
+		kind, mode string
+		start      func(t *testing.T, dir, cluster string) (address string, stop func())
+	}{
+		{"leaves", "distributed", leafNode},
+		{"leaves", "local", leafNode},
+		{"stores", "distributed", func(t *testing.T, dir, cluster string) (address string, stop func()) {
+			return storeNode(t, dir, labels.FromStrings("cluster", cluster))
+		}},
+	} {
+		t.Run(tc.kind+" "+tc.mode, func(t *testing.T) {
+			config := "endpoints:\n"
+			var stops []func()
+			for i, dir := range c.dirs {
+				address, stop := tc.start(t, dir, c.labels[i])
+				config += fmt.Sprintf("- {address: %q, group: %q}\n- {address: %q, group: %q}\n", address, c.labels[i], dead[i], c.labels[i])
+				stops = append(stops, stop)
+			}
+			file := filepath.Join(t.TempDir(), "endpoints.yaml")
+			require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+			root := serveArgs(t, "--endpoint.sd-config-file="+file, "--query.mode="+tc.mode, "--endpoint.info-timeout=2s")
+			requireAnswers(t, root, data)
+			ask := func() (int, string) {
+				return root.get(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd, "partial_response", "0")
+			}
+			status, body := ask()
+			require.Equal(t, 200, status, body)
+			metrics := root.body(t, "/metrics")
+			for _, d := range dead {
+				require.Contains(t, metrics, `stride_replica_picks_total{member="`+d+`"} 0`)
+			}
+			stops[0]()
+			status, body = ask()
+			require.NotEqual(t, 200, status, body)
+			require.Contains(t, body, "no member of replica group eu answered")
+			require.Contains(t, body, "remote engine "+dead[0]+": it")
+		})
+	}
+}
+
+// leafNode serves a directory, and gives its address.
+func leafNode(t *testing.T, dir, cluster string) (address string, stop func()) {
+	t.Helper()
+	leaf := serve(t, dir, "--external-label=cluster="+cluster)
+	return leaf.nodes, func() { leaf.stop() }
+}
+
 // A store that hangs is named by the time that the query may take at most.
 func TestStoreThatHangs(t *testing.T) {
 	c := newCluster(t, "eu", "us")

@@ -16,11 +16,12 @@ import (
 // members that scrape the same now may differ by that much, and either has all.
 const liveEdge = 2 * time.Minute
 
-// holdings are what a group has, and what each member lacks of it.
+// holdings are what a group has, and what each member lacks of it, without those of which nothing is known.
 type holdings struct {
-	of    [][]remote.Coverage // the members', of which this was made
-	all   []remote.Coverage
-	lacks []lack // by member
+	members []*member
+	of      [][]remote.Coverage // the members', of which this was made
+	all     []remote.Coverage
+	lacks   []lack // by member
 }
 
 // lack is what one member lacks of what others have, of any label set: requests are for all.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ func (o Options) withDefaults() Options {
 // Group is a RemoteEngine whose members hold the same data. Of each query the first member that begins to answer wins; if it
 // fails later, another one is asked from the start, and the stream says remote.ErrRestart. With samples it is the same, but another member
 // goes on where the first one failed, or hangs. Where the query allows a partial response,
-// a member that lacks data answers, with a warning, if nobody does that has all.
+// a member that lacks data answers, with a warning, if nobody does that has all. Members that have never said what they have are asked last.
 type Group struct {
 	name    string
 	opts    Options
@@ -94,10 +95,10 @@ func New(name string, engines []remote.RemoteEngine, opts Options) *Group {
 // Name implements remote.RemoteEngine.
 func (g *Group) Name() string { return g.name }
 
-// Labels implements remote.RemoteEngine: those of the first member, which are those of all.
-func (g *Group) Labels() []string { return g.members[0].engine.Labels() }
+// Labels implements remote.RemoteEngine: those of the first member that has said what it has, which are those of all.
+func (g *Group) Labels() []string { return g.known()[0].engine.Labels() }
 
-// Coverage implements remote.RemoteEngine: what any member holds. A query is given to members that hold all that it needs.
+// Coverage implements remote.RemoteEngine: what any member holds that has said so. A query is given to members that hold all that it needs.
 func (g *Group) Coverage() []remote.Coverage {
 	if len(g.members) == 1 {
 		return g.members[0].engine.Coverage()
@@ -105,10 +106,11 @@ func (g *Group) Coverage() []remote.Coverage {
 	return g.held().all
 }
 
-// Capabilities implements remote.RemoteEngine: what all members are capable of.
+// Capabilities implements remote.RemoteEngine: what all members are capable of that have said what they have.
 func (g *Group) Capabilities() remote.Capabilities {
-	c := g.members[0].engine.Capabilities()
-	for _, m := range g.members[1:] {
+	known := g.known()
+	c := known[0].engine.Capabilities()
+	for _, m := range known[1:] {
 		o := m.engine.Capabilities()
 		if remote.Level(o.LanguageLevel) < remote.Level(c.LanguageLevel) {
 			c.LanguageLevel = o.LanguageLevel
@@ -147,24 +149,22 @@ func needs(q remote.RemoteQuery, end time.Time) remote.Intervals {
 	return remote.Intervals{{Start: remote.Always.Start, End: end.UnixMilli()}}
 }
 
-// lacks is what each member lacks of what the group has.
-func (g *Group) lacks() []lack {
-	if len(g.members) == 1 {
-		return make([]lack, 1)
-	}
-	return g.held().lacks
-}
-
-// held is what the group has. It is worked out when a member's coverage changes, not for each query: there may be a million label sets.
+// held is what the group has, and who lacks what of it. It is worked out when a member's coverage changes, not for each query: there may be a
+// million label sets.
 func (g *Group) held() *holdings {
-	of := make([][]remote.Coverage, len(g.members))
-	for i, m := range g.members {
+	if len(g.members) == 1 {
+		return &holdings{members: g.members, lacks: make([]lack, 1)}
+	}
+	known := g.known()
+	of := make([][]remote.Coverage, len(known))
+	for i, m := range known {
 		of[i] = m.engine.Coverage()
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.holdings == nil || !same(of, g.holdings.of) {
+	if g.holdings == nil || !slices.Equal(known, g.holdings.members) || !same(of, g.holdings.of) {
 		g.holdings = newHoldings(of)
+		g.holdings.members = known
 	}
 	return g.holdings
 }

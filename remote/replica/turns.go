@@ -14,13 +14,16 @@ import (
 )
 
 // turns is who of a group is asked for something, one after another: first the members that have all the data that it needs. Those that lack
-// some of it come only when none of these is left, and only where a partial response is allowed.
+// some of it come only when none of these is left, and only where a partial response is allowed. Behind all of these come those that had not said
+// what they have when this began.
 //
 // That members may leave out sources of theirs that fail is for the last one: as long as there is another one, its answer may be whole.
 type turns struct {
 	group   *Group
+	needs   remote.Intervals
 	whole   []*member
 	lacking []lacking
+	silent  []*member
 	partial bool
 	last    *member // of whole, that was asked last
 	allowed bool    // one of whole was asked for a partial response
@@ -53,12 +56,12 @@ type lacking struct {
 
 // turns orders the members: of two random ones that were not left out the better one leads, and those left out come last.
 func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
-	t := &turns{group: g, partial: remote.RequestFrom(ctx).PartialResponse}
+	t := &turns{group: g, needs: needs, partial: remote.RequestFrom(ctx).PartialResponse}
 	now := time.Now()
-	lacks := g.lacks()
+	held := g.held()
 	var out []*member
-	for i, m := range g.members {
-		missing := lacks[i].of(needs, now)
+	for i, m := range held.members {
+		missing := held.lacks[i].of(needs, now)
 		switch {
 		case len(missing) > 0:
 			t.lacking = append(t.lacking, lacking{m, missing})
@@ -74,6 +77,11 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
 	}
 	shuffle(out)
 	t.whole = append(t.whole, out...)
+	for _, m := range g.members {
+		if !slices.Contains(held.members, m) {
+			t.silent = append(t.silent, m)
+		}
+	}
 	slices.SortStableFunc(t.lacking, func(a, b lacking) int { return cmp.Compare(length(a.missing), length(b.missing)) })
 	return t
 }
@@ -108,12 +116,35 @@ func (t *turns) next(alone bool) turn {
 	for len(t.lacking) > 0 {
 		l := t.lacking[0]
 		t.lacking = t.lacking[1:]
-		err := fmt.Errorf("it lacks data %s", inWords(l.missing))
-		if t.partial {
-			return turn{l.member, t.warning(l.member, err), true}
+		if next := t.without(l); next.member != nil {
+			return next
 		}
-		t.failed(l.member, err)
 	}
+	for len(t.silent) > 0 {
+		m := t.silent[0]
+		t.silent = t.silent[1:]
+		// It may have said something by now.
+		held := t.group.held()
+		if i := slices.Index(held.members, m); i >= 0 {
+			if missing := held.lacks[i].of(t.needs, time.Now()); len(missing) > 0 {
+				if next := t.without(lacking{m, missing}); next.member != nil {
+					return next
+				}
+				continue
+			}
+		}
+		return turn{m, nil, t.partial && alone}
+	}
+	return turn{}
+}
+
+// without is the turn of a member that lacks data, of which there is none where a partial response is not allowed.
+func (t *turns) without(l lacking) turn {
+	err := fmt.Errorf("it lacks data %s", inWords(l.missing))
+	if t.partial {
+		return turn{l.member, t.warning(l.member, err), true}
+	}
+	t.failed(l.member, err)
 	return turn{}
 }
 
