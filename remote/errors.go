@@ -36,8 +36,11 @@ func Blameless(err error) bool {
 
 // EngineError says which engine failed, unless err says so already.
 func EngineError(name string, err error) error {
-	if strings.HasPrefix(err.Error(), "remote engine "+name+": ") {
+	if strings.HasPrefix(err.Error(), prefix(name)) {
 		return err
 	}
-	return fmt.Errorf("remote engine %s: %w", name, err)
+	return fmt.Errorf("%s%w", prefix(name), err)
 }
+
+// prefix is how the text of an engine's error begins.
+func prefix(name string) string { return "remote engine " + name + ": " }

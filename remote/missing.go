@@ -24,5 +24,5 @@ func Missing(e RemoteEngine, from, to int64, err error) error {
 	}
 	at := func(t int64) string { return time.UnixMilli(t).UTC().Format(time.RFC3339) }
 	return fmt.Errorf("%w: remote engine %s failed, so that results from %s to %s of series with the external labels %s may be missing: %s",
-		annotations.PromQLWarning, e.Name(), at(from), at(to), strings.Join(sets, ", "), err)
+		annotations.PromQLWarning, e.Name(), at(from), at(to), strings.Join(sets, ", "), strings.TrimPrefix(err.Error(), prefix(e.Name())))
 }

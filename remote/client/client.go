@@ -136,7 +136,7 @@ func New(address string, opts Options) (*Client, error) {
 		closing: cancel,
 		closed:  make(chan struct{}),
 	}
-	c.said.Store(silence)
+	c.said.Store(silence())
 	go c.poll(ctx)
 	return c, nil
 }
@@ -189,10 +189,19 @@ func (c *Client) error(err error) error {
 	if remote.Blameless(err) {
 		return err
 	}
-	if st, ok := status.FromError(err); ok {
-		err = &statusError{st}
+	return remote.EngineError(c.opts.Name, plain(err))
+}
+
+// plain is an error of a call in words that say less of gRPC, unless it is so already.
+func plain(err error) error {
+	var already *statusError
+	if errors.As(err, &already) {
+		return err
 	}
-	return remote.EngineError(c.opts.Name, err)
+	if st, ok := status.FromError(err); ok {
+		return &statusError{st}
+	}
+	return err
 }
 
 // statusError is an error of a call in words that say less of gRPC.

@@ -303,10 +303,11 @@ func TestSilence(t *testing.T) {
 	require.Equal(t, remote.Intervals{remote.Always}, client.Coverage()[0].Intervals)
 	require.Empty(t, client.Labels())
 	_, err := client.NewInstantQuery(t.Context(), nil, &remote.Text{Query: "up"}, time.Unix(1, 0))
-	require.ErrorContains(t, err, "remote engine leaf: it cannot be asked")
-	require.ErrorContains(t, err, "not ready")
+	const want = "remote engine leaf: it cannot be asked, because it has not said what it is: not ready (Unavailable)"
+	require.EqualError(t, err, want)
 	_, err = client.Querier(0, math.MaxInt64)
-	require.ErrorContains(t, err, "remote engine leaf: it does not give samples")
+	require.EqualError(t, err, want)
+	require.EqualError(t, client.Status().LastError, "not ready (Unavailable)")
 
 	_, err = New("passthrough:///x", Options{Compression: "zip"})
 	require.ErrorContains(t, err, `unknown compression "zip"`)

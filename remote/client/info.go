@@ -23,7 +23,7 @@ import (
 type Status struct {
 	// Component is what the node calls itself; "" before its first answer.
 	Component string
-	// LastCheck is when the node was last asked, and LastError why that failed, or nil.
+	// LastCheck is when the node was last asked, and LastError why that failed, or nil. The error does not name the node.
 	LastCheck time.Time
 	LastError error
 }
@@ -33,6 +33,15 @@ func (c *Client) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.status
+}
+
+// unknown is why the node cannot be asked as long as it has not said anything.
+func (c *Client) unknown() error {
+	err := c.Status().LastError
+	if err == nil {
+		err = errors.New("its first answer came just now; ask again")
+	}
+	return fmt.Errorf("it cannot be asked, because it has not said what it is: %w", err)
 }
 
 // api is how a node is asked.
@@ -60,10 +69,10 @@ type announcement struct {
 // thanosLevel is the language of Thanos v0.42. Nodes do not tell; those of v0.40 and v0.41 refuse what they do not know.
 const thanosLevel = "3.9"
 
-// silence stands for what a node says that has not said anything: it may have data of all times and any labels.
-var silence = &announcement{
-	coverage:     []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{remote.Always}}},
-	capabilities: remote.Capabilities{LanguageLevel: thanosLevel},
+// silence stands for what a node says that has not said anything.
+func silence() *announcement {
+	coverage, capabilities := remote.Unknown()
+	return &announcement{coverage: coverage, capabilities: capabilities}
 }
 
 // poll asks again and again.
@@ -98,7 +107,7 @@ func (c *Client) Refresh(ctx context.Context) error {
 	if open := c.said.Load().growing(); open != nil {
 		c.said.Store(open)
 	}
-	return err
+	return c.error(err)
 }
 
 // fresh is how new samples are of data that grows: much newer than the times between two looks of a node at its data (1 min by default), and
@@ -145,7 +154,7 @@ func (c *Client) ask(ctx context.Context) (*announcement, error) {
 	defer cancel()
 	res, err := c.info.Info(ctx, &thanospb.InfoRequest{}, grpc.WaitForReady(true))
 	if err != nil {
-		return nil, c.error(err)
+		return nil, plain(err)
 	}
 	return c.understand(res)
 }
@@ -156,7 +165,7 @@ func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
 	before := c.said.Load()
 	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(res)
 	if err != nil {
-		return nil, c.error(err)
+		return nil, err
 	}
 	sum, now := sha256.Sum256(encoded), time.Now()
 	if sum == before.sum && !before.stale(now) {
@@ -164,7 +173,7 @@ func (c *Client) understand(res *thanospb.InfoResponse) (*announcement, error) {
 	}
 	said, err := c.read(res, now)
 	if err != nil {
-		return nil, c.error(fmt.Errorf("what it says of its data makes no sense: %w", err))
+		return nil, fmt.Errorf("what it says of its data makes no sense: %w", err)
 	}
 	said.sum = sum
 	if said.same(before) {

@@ -126,7 +126,7 @@ func TestInfoWithReplicaLabels(t *testing.T) {
 	}
 	from := remote.Intervals{{Start: 5, End: math.MaxInt64}}
 	c := &Client{opts: Options{ReplicaLabels: []string{"replica"}}}
-	c.said.Store(silence)
+	c.said.Store(silence())
 	require.Nil(t, c.Announced())
 	hear := func(in *thanospb.InfoResponse) []remote.Coverage {
 		said, err := c.understand(in)
@@ -286,7 +286,7 @@ func BenchmarkInfo(b *testing.B) {
 	}{"same": {same, true}, "mixed": {mixed, true}, "other": {make(100_001), false}} {
 		b.Run(name, func(b *testing.B) {
 			client := &Client{}
-			client.said.Store(silence)
+			client.said.Store(silence())
 			before, err := client.understand(same)
 			require.NoError(b, err)
 			client.said.Store(before)

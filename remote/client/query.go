@@ -56,7 +56,7 @@ func (q *query) prepare(said *announcement) error {
 	if said.capabilities.SamplesOnly {
 		return errors.New("it gives samples, and evaluates nothing")
 	}
-	return fmt.Errorf("it cannot be asked, because it has not said what it is: %w", q.client.Status().LastError)
+	return q.client.unknown()
 }
 
 func (q *query) prepareStride(said *announcement) error {

@@ -42,7 +42,10 @@ func (c *Client) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 
 func (c *Client) newQuerier(mint, maxt int64) (*querier, error) {
 	said := c.said.Load()
-	if said.selects == none {
+	switch {
+	case said.selects == none && said.queries == none:
+		return nil, c.error(c.unknown())
+	case said.selects == none:
 		return nil, c.error(errors.New("it does not give samples"))
 	}
 	return &querier{client: c, api: said.selects, mint: mint, maxt: maxt}, nil

@@ -144,15 +144,13 @@ func (c *Client) Announced() []remote.Coverage {
 	return nil
 }
 
-// silence stands for a server that has not answered: it may have data of all times and any labels.
-var silence = []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{remote.Always}}}
-
 // Coverage implements remote.RemoteEngine.
 func (c *Client) Coverage() []remote.Coverage {
 	if a := c.Announced(); a != nil {
 		return a
 	}
-	return silence
+	unknown, _ := remote.Unknown()
+	return unknown
 }
 
 // Capabilities implements remote.RemoteEngine.
@@ -196,9 +194,10 @@ func (c *Client) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
 // labelled is the server's storage, with its external labels. These are not in the storage: the server answers matchers of them as if no series
 // had them, and adds them to what it gives behind the order of series.
 func (c *Client) labelled() (storage.SampleAndChunkQueryable, error) {
+	err := c.LastError() // before: there is one as long as nothing is found
 	f := c.found.Load()
 	if f == nil {
-		return nil, c.error(c.Status().LastError)
+		return nil, c.error(err)
 	}
 	plain := plainStorage{c, f.own}
 	if f.external.IsEmpty() {
