@@ -272,6 +272,30 @@ func TestLostNode(t *testing.T) {
 	}
 }
 
+// A node whose name cannot be looked up is missing in the same way from the beginning on, and shows.
+func TestNodeWithoutAddress(t *testing.T) {
+	const nobody = "dns+leaf-us.invalid:10901"
+	c := newCluster(t, "eu")
+	_, flags := c.leaves(t)
+	for _, mode := range []string{"distributed", "local"} {
+		for _, flags := range [][]string{flags, nil} {
+			root := serveArgs(t, append([]string{"--endpoint=" + nobody, "--query.mode=" + mode}, flags...)...)
+			ask := func(partial string) (int, string) {
+				return root.get(t, "/api/v1/query", "query", "count(up)", "time", sampleEnd, "partial_response", partial)
+			}
+			status, body := ask("0")
+			require.NotEqual(t, 200, status, body)
+			require.Contains(t, body, "remote engine "+nobody+": its address is not known: ")
+			status, body = ask("1")
+			require.Equal(t, 200, status, body)
+			require.Contains(t, body, "remote engine "+nobody+" failed, so that results from ")
+			require.Equal(t, flags != nil, strings.Contains(body, `"value":[`), body)
+			require.Regexp(t, `"name":"dns\+leaf-us.invalid:10901","lastCheck":"2[^"]+","lastError":"its address is not known: `, root.body(t, "/api/v1/stores"))
+			require.Contains(t, root.body(t, "/metrics"), `stride_endpoint_up{endpoint="`+nobody+`",group=""} 0`)
+		}
+	}
+}
+
 // A node between has the choice of whoever asks it, whatever its own users have.
 func TestLostNodeOfNodeBetween(t *testing.T) {
 	c := newCluster(t, "eu", "us")

@@ -139,6 +139,9 @@ type endpoint struct {
 // Ready implements discovery.Engine.
 func (*endpoint) Ready() bool { return true }
 
+// LastCheck implements discovery.Engine.
+func (e *endpoint) LastCheck() time.Time { return e.status().LastCheck }
+
 // LastError implements discovery.Engine.
 func (e *endpoint) LastError() error { return e.status().LastError }
 
@@ -150,13 +153,7 @@ func awaitEndpoints(ctx context.Context, s *discovery.Set) {
 		return
 	}
 	for {
-		asked := true
-		for _, st := range s.Statuses() {
-			if c, ok := st.Engine.(*endpoint); ok && c.status().LastCheck.IsZero() {
-				asked = false
-			}
-		}
-		if asked {
+		if !slices.ContainsFunc(s.Statuses(), func(st discovery.Status) bool { return st.LastCheck.IsZero() }) {
 			return
 		}
 		select {
@@ -182,10 +179,7 @@ func endpointStatuses(s *discovery.Set) []api.Endpoint {
 	}
 	var out []api.Endpoint
 	for _, st := range s.Statuses() {
-		e := api.Endpoint{Kind: kind(st.Engine), Name: st.Address, LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
-		if c, ok := st.Engine.(*endpoint); ok {
-			e.LastCheck = c.status().LastCheck.UTC()
-		}
+		e := api.Endpoint{Kind: kind(st.Engine), Name: st.Address, LastCheck: st.LastCheck.UTC(), LastError: st.Err, MinTime: remote.Always.End, MaxTime: remote.Always.Start}
 		for _, c := range st.Engine.Coverage() {
 			if len(c.Intervals) == 0 {
 				continue

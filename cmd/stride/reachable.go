@@ -30,7 +30,7 @@ func (r *reachable) Collect(to chan<- prometheus.Metric) {
 		if group == "" {
 			group = strings.ToValidUTF8(s.Engine.Capabilities().GroupID, "\ufffd") // another node may say anything
 		}
-		if e, ok := s.Engine.(*endpoint); ok && s.Err == nil && !e.status().LastCheck.IsZero() {
+		if s.Err == nil && !s.LastCheck.IsZero() {
 			up = 1
 		}
 		to <- prometheus.MustNewConstMetric(r.up, prometheus.GaugeValue, up, s.Address, group)

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -14,7 +15,11 @@ type Resolver interface {
 	LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
 }
 
-// resolve gives the addresses that an endpoint stands for, sorted.
+// errNoAddress is that of a name that is there. Whether nothing is to be there, or something is lost, it does not say, and most resolvers do not tell
+// it from a name that is not there.
+var errNoAddress = errors.New("the name has no addresses")
+
+// resolve gives the addresses that an endpoint stands for, sorted. None is an error.
 func resolve(ctx context.Context, r Resolver, address string) ([]string, error) {
 	var out []string
 	switch {
@@ -40,6 +45,9 @@ func resolve(ctx context.Context, r Resolver, address string) ([]string, error) 
 		}
 	default:
 		return []string{address}, nil
+	}
+	if len(out) == 0 {
+		return nil, errNoAddress
 	}
 	slices.Sort(out)
 	return slices.Compact(out), nil

@@ -19,11 +19,13 @@ import (
 	"github.com/stride-promql/stride/remote/replica"
 )
 
-// Engine is an engine with a connection. Ready tells whether it has said what data it has, and is there now; LastError why not.
+// Engine is an engine with a connection. Ready tells whether it has said what data it has, and is there now; LastError why not, and LastCheck when
+// it was last asked, which is zero as long as there is no answer, or error, at all.
 type Engine interface {
 	remote.RemoteEngine
 	io.Closer
 	Ready() bool
+	LastCheck() time.Time
 	LastError() error
 }
 
@@ -56,6 +58,7 @@ type Set struct {
 	content   []byte
 	resolved  map[string][]string // by endpoint: what a name was last looked up as
 	connected map[string]*connection
+	absent    map[string]*absent  // by what could not be looked up, or dialled
 	groups    map[string]*grouped // kept, because they know how their members do
 	said      announced
 
@@ -93,7 +96,7 @@ func New(opts Options) (*Set, error) {
 	if err := opts.Static.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Set{opts: opts, resolved: map[string][]string{}, connected: map[string]*connection{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
+	s := &Set{opts: opts, resolved: map[string][]string{}, connected: map[string]*connection{}, absent: map[string]*absent{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
 	if opts.File != "" {
 		if err := s.readFile(); err != nil {
 			return nil, err
@@ -130,7 +133,7 @@ func (s *Set) Run(ctx context.Context) error {
 			for _, c := range s.connected {
 				s.close(c.engine)
 			}
-			s.connected = map[string]*connection{}
+			s.connected, s.absent = map[string]*connection{}, map[string]*absent{}
 			return nil
 		}
 	}
@@ -153,10 +156,17 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 	endpoints := s.opts.Static.with(s.file).Endpoints
 	s.mu.Unlock()
 	wanted := map[string]Endpoint{} // by address
+	now := time.Now()
+	found := map[string]*absent{}
 	for _, e := range endpoints {
 		addresses, err := resolve(ctx, s.opts.Resolver, e.Address)
 		if err != nil {
 			addresses = s.resolved[e.Address]
+			if len(addresses) == 0 {
+				s.opts.Logger.Error("Looking up an endpoint failed; until it does not, queries fail, or warn of it", "endpoint", e.Address, "err", err)
+				found[e.Address] = &absent{endpoint: e, err: fmt.Errorf("its address is not known: %w", err), at: now}
+				continue
+			}
 			s.opts.Logger.Error("Looking up an endpoint failed; its last addresses stay", "endpoint", e.Address, "addresses", len(addresses), "err", err)
 		} else {
 			s.resolved[e.Address] = addresses
@@ -182,10 +192,23 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 		e, err := s.opts.Dial(endpoint)
 		if err != nil {
 			s.opts.Logger.Error("Connecting to an endpoint failed", "endpoint", address, "err", err)
+			found[address] = &absent{endpoint: endpoint, err: err, at: now}
 			continue
 		}
 		s.connected[address] = &connection{e, endpoint}
 	}
+	s.replaceAbsent(found)
+}
+
+// replaceAbsent takes those that are absent now. One that was before stays the same engine.
+func (s *Set) replaceAbsent(found map[string]*absent) {
+	for key, a := range found {
+		if before := s.absent[key]; before != nil && before.endpoint.Group == a.endpoint.Group {
+			before.note(a.err, a.at)
+			found[key] = before
+		}
+	}
+	s.absent = found
 }
 
 func (s *Set) readFile() error {
@@ -206,7 +229,8 @@ func (s *Set) readFile() error {
 	return nil
 }
 
-// Engines implements remote.RemoteEndpoints: those that are ready, replicas as groups, sorted by name.
+// Engines implements remote.RemoteEndpoints: those that are ready, and those without an address to connect to, of which queries fail; replicas as
+// groups, sorted by name.
 func (s *Set) Engines() []remote.RemoteEngine {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,6 +245,14 @@ func (s *Set) Engines() []remote.RemoteEngine {
 			configured[c.endpoint.Group] = append(configured[c.endpoint.Group], c.engine)
 		default:
 			ready = append(ready, c.engine)
+		}
+	}
+	for group, members := range s.absentBy() {
+		switch {
+		case group == "":
+			ready = append(ready, members...)
+		case len(configured[group]) == 0: // else others have the same data
+			configured[group] = members
 		}
 	}
 	byName := func(a, b remote.RemoteEngine) int { return strings.Compare(a.Name(), b.Name()) }
@@ -254,13 +286,23 @@ func (s *Set) Engines() []remote.RemoteEngine {
 	return out
 }
 
+// absentBy are those that are absent, by group.
+func (s *Set) absentBy() map[string][]remote.RemoteEngine {
+	out := map[string][]remote.RemoteEngine{}
+	for _, a := range s.absent {
+		out[a.endpoint.Group] = append(out[a.endpoint.Group], a)
+	}
+	return out
+}
+
 // Status is what is known of an endpoint.
 type Status struct {
-	Address string
-	Group   string
-	Engine  remote.RemoteEngine
-	Ready   bool
-	Err     error // why it is not
+	Address   string // as it is configured if it has none
+	Group     string
+	Engine    remote.RemoteEngine
+	Ready     bool
+	LastCheck time.Time // when it was last asked, or looked up in vain
+	Err       error     // why it is not ready
 }
 
 // Statuses are those of all endpoints, sorted by address.
@@ -269,10 +311,17 @@ func (s *Set) Statuses() []Status {
 	defer s.mu.Unlock()
 	var out []Status
 	for address, c := range s.connected {
-		out = append(out, Status{address, c.endpoint.Group, c.engine, c.engine.Ready(), c.engine.LastError()})
+		out = append(out, statusOf(address, c.endpoint, c.engine))
+	}
+	for key, a := range s.absent {
+		out = append(out, statusOf(key, a.endpoint, a))
 	}
 	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.Address, b.Address) })
 	return out
+}
+
+func statusOf(address string, of Endpoint, e Engine) Status {
+	return Status{address, of.Group, e, e.Ready(), e.LastCheck(), e.LastError()}
 }
 
 // NotReady is an error that names the endpoints that are not ready; nil if all are.

@@ -45,9 +45,10 @@ func (f *fake) NewInstantQuery(context.Context, promql.QueryOpts, remote.RemoteQ
 func (f *fake) NewRangeQuery(context.Context, promql.QueryOpts, remote.RemoteQuery, time.Time, time.Time, time.Duration) (promql.Query, error) {
 	return nil, errors.New("not asked")
 }
-func (f *fake) Close() error     { f.closed.Store(true); return nil }
-func (f *fake) Ready() bool      { return f.ready.Load() }
-func (f *fake) LastError() error { return nil }
+func (f *fake) Close() error         { f.closed.Store(true); return nil }
+func (f *fake) Ready() bool          { return f.ready.Load() }
+func (f *fake) LastError() error     { return nil }
+func (f *fake) LastCheck() time.Time { return time.Time{} }
 
 // names is a resolver of what it has, and that may change.
 type names struct {
