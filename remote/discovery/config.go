@@ -4,9 +4,11 @@ package discovery
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -117,13 +119,27 @@ func IsURL(address string) bool {
 	return strings.HasPrefix(address, "http://") || strings.HasPrefix(address, "https://")
 }
 
-// with are the endpoints of both, those of c first; one that is in both is taken from c.
-func (c Config) with(o Config) Config {
+// with are the endpoints of both, those of c first. One that is in both is one endpoint with what either says of it; that they say different things
+// is an error.
+func (c Config) with(o Config) (Config, error) {
 	out := Config{Endpoints: slices.Clone(c.Endpoints)}
 	for _, e := range o.Endpoints {
-		if !slices.ContainsFunc(out.Endpoints, func(x Endpoint) bool { return x.Address == e.Address }) {
+		i := slices.IndexFunc(out.Endpoints, func(x Endpoint) bool { return x.Address == e.Address })
+		if i < 0 {
 			out.Endpoints = append(out.Endpoints, e)
+			continue
+		}
+		x := &out.Endpoints[i]
+		if x.Group != "" && e.Group != "" && x.Group != e.Group {
+			return Config{}, fmt.Errorf("endpoints: %q is of the group %q already, and not of %q; remove one", e.Address, x.Group, e.Group)
+		}
+		if len(x.ExternalLabels) > 0 && len(e.ExternalLabels) > 0 && !maps.Equal(x.ExternalLabels, e.ExternalLabels) {
+			return Config{}, fmt.Errorf("endpoints: %q has other external labels already; remove one", e.Address)
+		}
+		x.Group = cmp.Or(x.Group, e.Group)
+		if len(x.ExternalLabels) == 0 {
+			x.ExternalLabels = e.ExternalLabels
 		}
 	}
-	return out
+	return out, nil
 }

@@ -33,8 +33,8 @@ type Engine interface {
 type Options struct {
 	// Static are endpoints that are always there.
 	Static Config
-	// File has further ones, in YAML; "" for none. It is read again every Refresh. A file that cannot be read or understood
-	// changes nothing, which is logged.
+	// File has further ones, in YAML; "" for none. It is read again every Refresh. What it says of a static one, such as a group, holds. A file that
+	// cannot be read or understood, or that says of a static one what it is not, changes nothing, which is logged.
 	File string
 	// Refresh is the time between two looks at the file and at names; 0 is 30 s.
 	Refresh time.Duration
@@ -54,8 +54,8 @@ type Set struct {
 	opts Options
 
 	mu        sync.Mutex
-	file      Config
-	content   []byte
+	endpoints []Endpoint          // static ones, and those of the file
+	content   []byte              // of the file
 	resolved  map[string][]string // by endpoint: what a name was last looked up as
 	connected map[string]*connection
 	absent    map[string]*absent  // by what could not be looked up, or dialled
@@ -96,7 +96,7 @@ func New(opts Options) (*Set, error) {
 	if err := opts.Static.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Set{opts: opts, resolved: map[string][]string{}, connected: map[string]*connection{}, absent: map[string]*absent{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
+	s := &Set{opts: opts, endpoints: opts.Static.Endpoints, resolved: map[string][]string{}, connected: map[string]*connection{}, absent: map[string]*absent{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
 	if opts.File != "" {
 		if err := s.readFile(); err != nil {
 			return nil, err
@@ -153,7 +153,7 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 		}
 	}
 	s.mu.Lock()
-	endpoints := s.opts.Static.with(s.file).Endpoints
+	endpoints := s.endpoints
 	s.mu.Unlock()
 	wanted := map[string]Endpoint{} // by address
 	now := time.Now()
@@ -172,7 +172,11 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 			s.resolved[e.Address] = addresses
 		}
 		for _, a := range addresses {
-			if _, ok := wanted[a]; !ok {
+			before, ok := wanted[a]
+			if ok && before.Group != "" && e.Group != "" && before.Group != e.Group {
+				s.opts.Logger.Error("An address is of two groups; it counts for the first one", "address", a, "endpoint", e.Address, "group", before.Group, "other", e.Group)
+			}
+			if !ok || before.Group == "" {
 				wanted[a] = Endpoint{Address: a, Group: e.Group, ExternalLabels: e.ExternalLabels}
 			}
 		}
@@ -222,10 +226,13 @@ func (s *Set) readFile() error {
 		return nil
 	}
 	c, err := Parse(content)
+	if err == nil {
+		c, err = s.opts.Static.with(c)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.opts.File, err)
 	}
-	s.file, s.content = c, content
+	s.endpoints, s.content = c.Endpoints, content
 	return nil
 }
 

@@ -176,6 +176,57 @@ func TestSet(t *testing.T) {
 	})
 }
 
+// What the file says of an endpoint of the flags holds, unless they say otherwise; and a name does not hide the group of an address.
+func TestEndpointInBoth(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "endpoints.yaml")
+	write := func(content string) { require.NoError(t, os.WriteFile(file, []byte("endpoints:\n"+content), 0o600)) }
+	synctest.Test(t, func(t *testing.T) {
+		opts := Options{
+			Static:   Config{Endpoints: []Endpoint{{Address: "a:1"}, {Address: "http://p"}, {Address: "b:1", Group: "g"}, {Address: "dns+c:1"}}},
+			File:     file,
+			Resolver: &names{of: map[string][]string{"c": {"10.0.0.1"}}},
+			Dial: func(e Endpoint) (Engine, error) {
+				f := &fake{name: e.Address, of: e}
+				f.ready.Store(true)
+				return f, nil
+			},
+		}
+		write("- {address: 'b:1', group: h}\n")
+		_, err := New(opts)
+		require.ErrorContains(t, err, `endpoints.yaml: endpoints: "b:1" is of the group "g" already, and not of "h"; remove one`)
+		write("- {address: 'a:1', group: g}\n- {address: 'http://p', external_labels: {a: b}}\n- {address: 'b:1'}\n- {address: '10.0.0.1:1', group: h}\n")
+		s, err := New(opts)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		synctest.Wait()
+		groups := func() string {
+			var out []string
+			for _, st := range s.Statuses() {
+				of := st.Engine.(*fake).of
+				out = append(out, st.Address+"="+st.Group+of.ExternalLabels["a"])
+			}
+			return strings.Join(out, " ")
+		}
+		const want = "10.0.0.1:1=h a:1=g b:1=g http://p=b"
+		require.Equal(t, want, groups())
+		write("- {address: 'b:1', group: h}\n")
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		require.Equal(t, want, groups(), "what is wrong changes nothing")
+		write("- {address: 'b:1', group: g}\n")
+		time.Sleep(31 * time.Second)
+		synctest.Wait()
+		require.Equal(t, "10.0.0.1:1= a:1= b:1=g http://p=", groups())
+		cancel()
+		require.NoError(t, <-done)
+	})
+	_, err := Config{Endpoints: []Endpoint{{Address: "http://p", ExternalLabels: map[string]string{"a": "b"}}}}.with(
+		Config{Endpoints: []Endpoint{{Address: "http://p", ExternalLabels: map[string]string{"a": "c"}}}})
+	require.ErrorContains(t, err, `"http://p" has other external labels already`)
+}
+
 func TestConfig(t *testing.T) {
 	for content, want := range map[string]string{
 		"endpoints:\n  - address: a:1\n  - address: a:1\n":                        `"a:1" is there twice`,
