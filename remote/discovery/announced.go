@@ -12,6 +12,7 @@ import (
 type announced struct {
 	by     []saying
 	groups map[string][]remote.RemoteEngine
+	names  map[string]string // of groups
 	alone  []remote.RemoteEngine
 }
 
@@ -31,6 +32,7 @@ func (a *announced) of(engines []remote.RemoteEngine) (groups map[string][]remot
 	if a.by == nil || !slices.EqualFunc(a.by, by, saying.same) {
 		a.by = by
 		a.groups, a.alone = replica.Announced(engines)
+		a.names = groupNames(a.groups)
 	}
 	return a.groups, a.alone
 }

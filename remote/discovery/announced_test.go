@@ -44,6 +44,42 @@ func TestAnnouncedGroupsChange(t *testing.T) {
 	require.False(t, grouped())
 }
 
+// Groups with one id and other data have names that tell them apart.
+func TestAnnouncedGroupNames(t *testing.T) {
+	s, err := New(Options{})
+	require.NoError(t, err)
+	var engines []*fake
+	add := func(id string, peer remote.PeerType, group string, clusters ...string) {
+		for range 2 {
+			f := &fake{name: fmt.Sprintf("e%d", len(engines)), caps: remote.Capabilities{GroupID: id, PeerType: peer}, sets: sets(clusters...)}
+			f.ready.Store(true)
+			s.connected[f.name] = &connection{f, Endpoint{Address: f.name, Group: group}}
+			engines = append(engines, f)
+		}
+	}
+	names := func() (out []string) {
+		for _, e := range s.Engines() {
+			out = append(out, e.Name())
+		}
+		return out
+	}
+	add("bucket", remote.PeerStore, "", "x")
+	require.Equal(t, []string{"bucket"}, names())
+	add("bucket", remote.PeerStore, "", "z", "y")
+	add("other", remote.PeerStore, "", "x")
+	want := []string{`bucket {cluster="x"}`, `bucket {cluster="y"} and 1 more`, "other"}
+	require.Equal(t, want, names())
+	kept := s.Engines()[0]
+	require.Same(t, kept, s.Engines()[0])
+	add("bucket", remote.PeerQuery, "", "x")
+	add("", remote.PeerSource, "other", "w")
+	require.Equal(t, []string{`bucket {cluster="x"} of e0`, `bucket {cluster="x"} of e6`, `bucket {cluster="y"} and 1 more`, "other", "other (announced)"}, names())
+	for _, e := range engines[4:] {
+		delete(s.connected, e.name)
+	}
+	require.Equal(t, want[:2], names())
+}
+
 // Each query asks which engines there are.
 func BenchmarkEnginesMillionLabelSets(b *testing.B) {
 	s, err := New(Options{})

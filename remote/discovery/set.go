@@ -73,6 +73,7 @@ type connection struct {
 
 // grouped is a group and who is in it.
 type grouped struct {
+	name    string
 	members []remote.RemoteEngine
 	engine  *replica.Group
 }
@@ -269,8 +270,8 @@ func (s *Set) Engines() []remote.RemoteEngine {
 		slices.SortFunc(members, byName)
 		used[key] = true
 		g := s.groups[key]
-		if g == nil || !slices.Equal(g.members, members) {
-			g = &grouped{members, replica.New(name, members, s.opts.Replicas)}
+		if g == nil || g.name != name || !slices.Equal(g.members, members) {
+			g = &grouped{name, members, replica.New(name, members, s.opts.Replicas)}
 			s.groups[key] = g
 		}
 		return g.engine
@@ -281,7 +282,11 @@ func (s *Set) Engines() []remote.RemoteEngine {
 	}
 	announced, alone := s.said.of(ready)
 	for key, members := range announced {
-		out = append(out, group("announced "+key, members[0].Capabilities().GroupID, members))
+		name := s.said.names[key]
+		if _, ok := configured[name]; ok {
+			name += " (announced)"
+		}
+		out = append(out, group("announced "+key, name, members))
 	}
 	out = append(out, alone...)
 	for key := range s.groups {
