@@ -16,6 +16,10 @@ import (
 // members that scrape the same now may differ by that much, and either has all.
 const liveEdge = 2 * time.Minute
 
+// announcedLate is by how much the ends of what members announce may differ of which each has the same: a scrape, and a while until the next
+// announcement. A live member that is further behind is asked when nobody is left that is not.
+const announcedLate = 20 * time.Second
+
 // holdings are what a group has, and what each member lacks of it, without those of which nothing is known.
 type holdings struct {
 	members []*member
@@ -99,6 +103,16 @@ func (l lack) of(needs remote.Intervals, now time.Time) remote.Intervals {
 	out := both(needs, l.gaps)
 	for end, until := range l.tails {
 		if end < now.Add(-liveEdge).UnixMilli() {
+			out = out.Union(both(needs, remote.Intervals{{Start: end + 1, End: until}}))
+		}
+	}
+	return out
+}
+
+// behind is what others have of the given times that a live member may lack, because its data ends well before theirs.
+func (l lack) behind(needs remote.Intervals, now time.Time) (out remote.Intervals) {
+	for end, until := range l.tails {
+		if min(until, now.UnixMilli())-end > announcedLate.Milliseconds() {
 			out = out.Union(both(needs, remote.Intervals{{Start: end + 1, End: until}}))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -98,6 +99,62 @@ func TestLiveEdge(t *testing.T) {
 				require.Positive(t, last.asked.Load())
 				require.Equal(t, c.live, first.asked.Load() > 0)
 			})
+		})
+	}
+}
+
+// A live member that others are well ahead of answers only when these have failed, and says so; it is as good as any for times that it holds.
+func TestBehindLiveMembers(t *testing.T) {
+	for _, strategy := range []Strategy{Hedge, Race} {
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Hour)
+			now := time.Now().UnixMilli()
+			ends := func(ago time.Duration) []remote.Coverage {
+				return covers(remote.Interval{Start: 0, End: now - ago.Milliseconds()})
+			}
+			stale := &fake{name: "stale", coverage: ends(110 * time.Second)}
+			fresh := &fake{name: "fresh", coverage: ends(time.Second), delay: after(time.Second)}
+			g := newGroup(Options{Strategy: strategy, Failures: 1 << 30}, stale, fresh)
+			for range 5 {
+				who, err := askFor(t.Context(), t, g, between(now-60_000, now))
+				require.NoError(t, err)
+				require.Equal(t, "fresh", who)
+			}
+			require.Zero(t, stale.asked.Load())
+
+			fresh.err = func() error { return errors.New("boom") }
+			q, err := g.NewInstantQuery(t.Context(), nil, between(now-60_000, now), time.UnixMilli(now))
+			require.NoError(t, err)
+			s, err := q.(remote.Streamer).Stream(t.Context())
+			require.NoError(t, err)
+			for err == nil {
+				_, err = s.Next(t.Context())
+			}
+			require.Equal(t, io.EOF, err)
+			require.Len(t, s.Trailer().Annotations, 1)
+			for _, err := range s.Trailer().Annotations {
+				require.ErrorContains(t, err, "remote engine stale answered for replica group group, of which results may be missing: its data may end before what was asked for")
+			}
+			require.NoError(t, s.Close())
+
+			who, err := askFor(t.Context(), t, g, between(0, now-300_000))
+			require.NoError(t, err)
+			require.Equal(t, "stale", who)
+			stale.coverage, fresh.coverage = ends(110*time.Second), covers(remote.Interval{Start: 0, End: remote.Always.End})
+			fresh.err = nil
+			who, err = askFor(t.Context(), t, g, between(now-60_000, now))
+			require.NoError(t, err)
+			require.Equal(t, "fresh", who, "its end is not known, but after the other one's")
+
+			// Where each has what another one lacks, each is as good as the others.
+			a, b := labels.FromStrings("cluster", "a"), labels.FromStrings("cluster", "b")
+			old, young := ends(110 * time.Second)[0].Intervals, ends(time.Second)[0].Intervals
+			stale.coverage = []remote.Coverage{{Labels: a, Intervals: old}, {Labels: b, Intervals: young}}
+			fresh.coverage = []remote.Coverage{{Labels: a, Intervals: young}, {Labels: b, Intervals: old}}
+			who, err = askFor(t.Context(), t, g, between(now-60_000, now))
+			require.NoError(t, err)
+			require.NotEmpty(t, who)
+			idle(t, g)
 		})
 	}
 }

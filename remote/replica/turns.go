@@ -13,15 +13,16 @@ import (
 	"github.com/stride-promql/stride/remote"
 )
 
-// turns is who of a group is asked for something, one after another: first the members that have all the data that it needs. Those that lack
-// some of it come only when none of these is left, and only where a partial response is allowed. Behind all of these come those that had not said
-// what they have when this began.
+// turns is who of a group is asked for something, one after another: first the members that have all the data that it needs. When none of these is
+// left come live ones that are behind them, with a warning. Those that lack some of it come after them, and only where a partial response is
+// allowed. Behind all of these come those that had not said what they have when this began.
 //
 // That members may leave out sources of theirs that fail is for the last one: as long as there is another one, its answer may be whole.
 type turns struct {
 	group   *Group
 	needs   remote.Intervals
 	whole   []*member
+	behind  []lacking // which are live, but of which others have more
 	lacking []lacking
 	silent  []*member
 	partial bool
@@ -71,6 +72,7 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
 			t.whole = append(t.whole, m)
 		}
 	}
+	t.whole, out = t.ahead(held, t.whole, out, now)
 	shuffle(t.whole)
 	if len(t.whole) > 1 {
 		t.whole[0], t.whole[1] = t.lead(t.whole[0], t.whole[1], now)
@@ -82,8 +84,31 @@ func (g *Group) turns(ctx context.Context, needs remote.Intervals) *turns {
 			t.silent = append(t.silent, m)
 		}
 	}
-	slices.SortStableFunc(t.lacking, func(a, b lacking) int { return cmp.Compare(length(a.missing), length(b.missing)) })
+	for _, l := range [][]lacking{t.behind, t.lacking} {
+		slices.SortStableFunc(l, func(a, b lacking) int { return cmp.Compare(length(a.missing), length(b.missing)) })
+	}
 	return t
+}
+
+// ahead leaves out of two lists of live members those that are behind the others, if there are others.
+func (t *turns) ahead(held *holdings, whole, out []*member, now time.Time) (_, _ []*member) {
+	var behind []lacking
+	for i, m := range held.members {
+		if !slices.Contains(whole, m) && !slices.Contains(out, m) {
+			continue
+		}
+		if missing := held.lacks[i].behind(t.needs, now); len(missing) > 0 {
+			behind = append(behind, lacking{m, missing})
+		}
+	}
+	if len(behind) == len(whole)+len(out) {
+		return whole, out
+	}
+	t.behind = behind
+	is := func(m *member) bool {
+		return slices.ContainsFunc(behind, func(l lacking) bool { return l.member == m })
+	}
+	return slices.DeleteFunc(whole, is), slices.DeleteFunc(out, is)
 }
 
 // lead orders two members, the better one first. One that was slow is tried again when that is forgotten: beside the other one, as an extra
@@ -112,6 +137,11 @@ func (t *turns) next(alone bool) turn {
 	}
 	if t.last != nil && t.partial && !t.allowed && alone {
 		return t.lastResort(true)
+	}
+	if len(t.behind) > 0 {
+		l := t.behind[0]
+		t.behind = t.behind[1:]
+		return turn{l.member, t.warning(l.member, fmt.Errorf("its data may end before what was asked for: others announced more %s", inWords(l.missing))), t.partial && alone}
 	}
 	for len(t.lacking) > 0 {
 		l := t.lacking[0]
