@@ -103,11 +103,13 @@ func (f *endpointFlags) set(logger *slog.Logger, r prometheus.Registerer, t *tra
 			if discovery.IsURL(e.Address) {
 				return dialServer(e, servers, f.replicas, selector)
 			}
-			c, err := client.New(e.Address, f.options(append(slices.Clip(dial), grpc.WithStatsHandler(t.of(e.Address)))))
+			of := t.of(e.Address)
+			c, err := client.New(e.Address, f.options(append(slices.Clip(dial), grpc.WithStatsHandler(of))))
 			if err != nil {
+				of.close()
 				return nil, err
 			}
-			return &endpoint{selection.Of(c, f.replicas, selector), c, c.Status}, nil
+			return &endpoint{selection.Of(c, f.replicas, selector), counted{c, of}, c.Status}, nil
 		},
 	})
 	if err != nil {

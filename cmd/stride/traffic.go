@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/stats"
@@ -12,6 +15,9 @@ import (
 type traffic struct {
 	sent, received *prometheus.CounterVec
 	requests       *prometheus.HistogramVec
+
+	mu          sync.Mutex
+	connections map[string]int // by endpoint
 }
 
 func newTraffic(r prometheus.Registerer) *traffic {
@@ -19,8 +25,9 @@ func newTraffic(r prometheus.Registerer) *traffic {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"endpoint"})
 	}
 	t := &traffic{
-		sent:     counter("stride_endpoint_sent_bytes_total", "Bytes of messages that were sent to another node."),
-		received: counter("stride_endpoint_received_bytes_total", "Bytes of messages that came from another node."),
+		connections: map[string]int{},
+		sent:        counter("stride_endpoint_sent_bytes_total", "Bytes of messages that were sent to another node."),
+		received:    counter("stride_endpoint_received_bytes_total", "Bytes of messages that came from another node."),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:                        "stride_endpoint_request_duration_seconds",
 			Help:                        "How long requests to another node took, to the end of its answer. Those that were no longer wanted have the code Canceled.",
@@ -32,15 +39,58 @@ func newTraffic(r prometheus.Registerer) *traffic {
 	return t
 }
 
-// of counts one node's.
-func (t *traffic) of(endpoint string) stats.Handler {
-	return &endpointTraffic{t.sent.WithLabelValues(endpoint), t.received.WithLabelValues(endpoint), t.requests.MustCurryWith(prometheus.Labels{"endpoint": endpoint})}
+// of counts that of one connection to a node, until it is closed.
+func (t *traffic) of(endpoint string) *endpointTraffic {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.connections[endpoint]++
+	return &endpointTraffic{of: t, endpoint: endpoint, sent: t.sent.WithLabelValues(endpoint), received: t.received.WithLabelValues(endpoint)}
 }
 
 // endpointTraffic implements stats.Handler.
 type endpointTraffic struct {
+	of             *traffic
+	endpoint       string
 	sent, received prometheus.Counter
-	requests       prometheus.ObserverVec
+	closed         bool // guarded by of.mu
+}
+
+// observe counts a request that is over. One that ends behind the connection does not bring the metrics back.
+func (t *endpointTraffic) observe(method string, err error, took time.Duration) {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	if !t.closed {
+		t.of.requests.WithLabelValues(t.endpoint, method, status.Code(err).String()).Observe(took.Seconds())
+	}
+}
+
+// close takes the metrics away if there is no other connection to the node.
+func (t *endpointTraffic) close() {
+	t.of.mu.Lock()
+	defer t.of.mu.Unlock()
+	if t.closed {
+		return
+	}
+	t.closed = true
+	if t.of.connections[t.endpoint]--; t.of.connections[t.endpoint] > 0 {
+		return
+	}
+	delete(t.of.connections, t.endpoint)
+	t.of.sent.DeleteLabelValues(t.endpoint)
+	t.of.received.DeleteLabelValues(t.endpoint)
+	t.of.requests.DeletePartialMatch(prometheus.Labels{"endpoint": t.endpoint})
+}
+
+// counted is a connection whose metrics go with it.
+type counted struct {
+	io.Closer
+	traffic *endpointTraffic
+}
+
+// Close implements io.Closer.
+func (c counted) Close() error {
+	defer c.traffic.close()
+	return c.Closer.Close()
 }
 
 // HandleRPC implements stats.Handler.
@@ -52,7 +102,7 @@ func (t *endpointTraffic) HandleRPC(ctx context.Context, s stats.RPCStats) {
 		t.sent.Add(float64(s.WireLength))
 	case *stats.End:
 		method, _ := ctx.Value(methodKey{}).(string)
-		t.requests.WithLabelValues(method, status.Code(s.Error).String()).Observe(s.EndTime.Sub(s.BeginTime).Seconds())
+		t.observe(method, s.Error, s.EndTime.Sub(s.BeginTime))
 	}
 }
 

@@ -59,7 +59,8 @@ type Set struct {
 	resolved  map[string][]string // by endpoint: what a name was last looked up as
 	connected map[string]*connection
 	absent    map[string]*absent  // by what could not be looked up, or dialled
-	groups    map[string]*grouped // kept, because they know how their members do
+	groups    map[string]*grouped // kept, because they know how much more they may ask
+	roster    *replica.Roster
 	said      announced
 
 	begun chan struct{}
@@ -97,7 +98,7 @@ func New(opts Options) (*Set, error) {
 	if err := opts.Static.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Set{opts: opts, endpoints: opts.Static.Endpoints, resolved: map[string][]string{}, connected: map[string]*connection{}, absent: map[string]*absent{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
+	s := &Set{opts: opts, endpoints: opts.Static.Endpoints, roster: replica.NewRoster(opts.Replicas), resolved: map[string][]string{}, connected: map[string]*connection{}, absent: map[string]*absent{}, groups: map[string]*grouped{}, begun: make(chan struct{})}
 	if opts.File != "" {
 		if err := s.readFile(); err != nil {
 			return nil, err
@@ -187,6 +188,7 @@ func (s *Set) refresh(ctx context.Context, drop func(Engine)) {
 	for address, c := range s.connected {
 		if e, ok := wanted[address]; !ok || e.Group != c.endpoint.Group || !maps.Equal(e.ExternalLabels, c.endpoint.ExternalLabels) {
 			delete(s.connected, address)
+			s.roster.Forget(c.engine)
 			drop(c.engine)
 		}
 	}
@@ -211,6 +213,11 @@ func (s *Set) replaceAbsent(found map[string]*absent) {
 		if before := s.absent[key]; before != nil && before.endpoint.Group == a.endpoint.Group {
 			before.note(a.err, a.at)
 			found[key] = before
+		}
+	}
+	for key, a := range s.absent {
+		if found[key] != a {
+			s.roster.Forget(a)
 		}
 	}
 	s.absent = found
@@ -271,7 +278,7 @@ func (s *Set) Engines() []remote.RemoteEngine {
 		used[key] = true
 		g := s.groups[key]
 		if g == nil || g.name != name || !slices.Equal(g.members, members) {
-			g = &grouped{name, members, replica.New(name, members, s.opts.Replicas)}
+			g = &grouped{name, members, s.roster.Group(name, members)}
 			s.groups[key] = g
 		}
 		return g.engine

@@ -13,11 +13,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/remote"
+	"github.com/stride-promql/stride/remote/replica"
 )
 
 // fake is an engine without a connection.
@@ -173,6 +175,49 @@ func TestSet(t *testing.T) {
 		for _, f := range dialled {
 			require.True(t, f.closed.Load(), f.name)
 		}
+	})
+}
+
+// Metrics of members that leave go with them.
+func TestMembersThatLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		dns := &names{of: map[string][]string{}}
+		s, err := New(Options{
+			Static:   Config{Endpoints: []Endpoint{{Address: "dns+leaf:1", Group: "g"}}},
+			Resolver: dns, Replicas: replica.Options{Metrics: replica.NewMetrics(reg)},
+			Dial: func(e Endpoint) (Engine, error) {
+				f := &fake{name: e.Address, of: e}
+				f.ready.Store(true)
+				return f, nil
+			},
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		members := func() (out []string) {
+			synctest.Wait()
+			require.Len(t, s.Engines(), 1)
+			all, err := reg.Gather()
+			require.NoError(t, err)
+			for _, m := range all[0].Metric {
+				out = append(out, m.Label[0].GetValue())
+			}
+			return out
+		}
+		require.Equal(t, []string{"dns+leaf:1"}, members())
+		for _, hosts := range [][]string{{"10.0.0.1", "10.0.0.2"}, {"10.0.0.2", "10.0.0.3"}, {"10.0.0.4"}} {
+			dns.set("leaf", hosts...)
+			time.Sleep(31 * time.Second)
+			var want []string
+			for _, h := range hosts {
+				want = append(want, h+":1")
+			}
+			require.Equal(t, want, members())
+		}
+		cancel()
+		require.NoError(t, <-done)
 	})
 }
 

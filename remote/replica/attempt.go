@@ -83,7 +83,9 @@ func (a *attempt[T]) next(ctx context.Context) (piece T, err error) {
 
 // failed tells whether the member's answer broke off, or never began. The end is told from an error by being io.EOF itself: an error of
 // the member may wrap that.
-func (a *attempt[T]) failed() bool { return a.err != nil && a.err != io.EOF && !remote.Blameless(a.err) }
+func (a *attempt[T]) failed() bool {
+	return a.err != nil && a.err != io.EOF && !remote.Blameless(a.err)
+}
 
 // end tells the member how it ended, the first time.
 func (a *attempt[T]) end(o outcome) {

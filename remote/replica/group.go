@@ -5,7 +5,6 @@ package replica
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -80,16 +79,12 @@ var _ interface {
 
 // New groups engines under a name. There must be at least one.
 func New(name string, engines []remote.RemoteEngine, opts Options) *Group {
-	g := &Group{name: name, opts: opts.withDefaults()}
-	if len(engines) == 1 {
-		g.opts.Failures = math.MaxInt // the last one is never left out
+	opts = opts.withDefaults()
+	members := make([]*member, len(engines))
+	for i, e := range engines {
+		members[i] = newMember(e, opts)
 	}
-	g.budget.share = g.opts.Budget
-	for _, e := range engines {
-		g.members = append(g.members, newMember(e, g.opts))
-		g.opts.Metrics.add(e)
-	}
-	return g
+	return groupOf(name, members, opts)
 }
 
 // Name implements remote.RemoteEngine.

@@ -12,8 +12,9 @@ import (
 
 // member is an engine of a group, and how it did lately.
 type member struct {
-	engine remote.RemoteEngine
-	opts   Options
+	engine   remote.RemoteEngine
+	opts     Options
+	counters *counters // nil without metrics
 
 	mu       sync.Mutex
 	inFlight int
@@ -36,7 +37,9 @@ const (
 	failed                   // by the member's fault
 )
 
-func newMember(e remote.RemoteEngine, opts Options) *member { return &member{engine: e, opts: opts} }
+func newMember(e remote.RemoteEngine, opts Options) *member {
+	return &member{engine: e, opts: opts, counters: opts.Metrics.add(e.Name())}
+}
 
 // halfLife is the time in which a slow answer is half forgotten, so that a member that was slow is tried again.
 const halfLife = 10 * time.Second
@@ -76,7 +79,7 @@ func (m *member) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.inFlight++
-	m.opts.Metrics.pick(m)
+	m.counters.pick()
 }
 
 // decay is the weight of a new answer in the mean of the time that answers take to begin.
@@ -141,7 +144,7 @@ func (m *member) end(began time.Time, o outcome) {
 		// It stays above the limit: once more, when the time is over, is enough.
 		m.times++
 		m.until = time.Now().Add(time.Duration(min(m.times, 30)) * m.opts.Ejection)
-		m.opts.Metrics.eject(m)
+		m.counters.eject()
 	}
 }
 

@@ -150,7 +150,7 @@ func (r *race[T]) win(a *attempt[T]) {
 	if len(r.running) > 1 {
 		for _, x := range r.running {
 			if x.hedge {
-				r.group.opts.Metrics.hedged(x.member, x == a)
+				x.member.counters.hedged(x == a)
 			}
 		}
 	}
@@ -179,7 +179,7 @@ func (r *race[T]) fail(ctx context.Context, a *attempt[T]) error {
 	switch {
 	case len(r.turns.whole) == 0 && len(r.running) > 0:
 	case r.ask(false):
-		r.group.opts.Metrics.failover(a.member)
+		a.member.counters.failover()
 	default:
 		return r.turns.err()
 	}
