@@ -208,6 +208,9 @@ func wholeSecond(t int64) int64 {
 
 // send starts a part of the query at another engine.
 func (q *query) send(ctx context.Context, r *logicalplan.Remote) (remote.ColumnStream, error) {
+	if r.Unheard {
+		return nil, remote.Unheard(r.Engine)
+	}
 	version, plan, err := r.Query.Encode(r.Times, q.stmt.LookbackDelta.Milliseconds(), r.Steps, q.switches())
 	if err != nil {
 		return nil, err

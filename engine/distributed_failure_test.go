@@ -132,6 +132,49 @@ func TestLostEngine(t *testing.T) {
 	}
 }
 
+// unheard is an engine that has said nothing yet when queries are planned, and may have when they run: it is not asked.
+type unheard struct {
+	remote.RemoteEngine
+	last error
+}
+
+func (u unheard) LastError() error { return u.last }
+func (unheard) Labels() []string   { return nil }
+func (unheard) Coverage() []remote.Coverage {
+	return []remote.Coverage{{Labels: labels.EmptyLabels(), Intervals: remote.Intervals{remote.Always}}}
+}
+func (unheard) Capabilities() remote.Capabilities { return remote.Capabilities{Unheard: true} }
+
+// An engine that has said nothing yet is an error, or a warning, that names it, and leaves what others do as it is.
+func TestUnheardEngine(t *testing.T) {
+	o := baseOpts()
+	a, b, all := twoClusters(t, o)
+	dead := unheard{a, errors.New("connection refused")}
+	e := engine.NewDistributed(o, remote.StaticEndpoints{a, b, dead})
+	for _, query := range []string{
+		`sum(rate(reqs_total[5m]))`, `sum by (pod) (rate(reqs_total[5m]))`, `quantile(0.5, reqs_total)`, `reqs_total{cluster="a"}`,
+		`absent(reqs_total{cluster="c"})`, `max_over_time(sum(reqs_total)[10m:1m])`, `topk(1, reqs_total)`, `count_values("v", reqs_total)`,
+	} {
+		res, _ := execute(t, e, nil, nil, query, hour)
+		require.ErrorContains(t, res.Err, "it has not said yet what it is and what data it has: connection refused", query)
+		require.ErrorContains(t, res.Err, "remote engine ", query)
+
+		res, _ = execute(t, e, nil, engine.WithPartialResponse(nil, true), query, hour)
+		require.NoError(t, res.Err, query)
+		warnings, _ := texts(res, "")
+		require.Len(t, warnings, 1, query)
+		require.Contains(t, warnings[0], "it has not said yet", query)
+		want, _ := execute(t, prometheusEngine(t, o), all, nil, query, hour)
+		require.Equal(t, want.Value.String(), res.Value.String(), query)
+	}
+	res, _ := execute(t, e, nil, nil, `vector(1)`, hour)
+	require.NoError(t, res.Err, "it selects nothing")
+
+	dead.last = nil
+	res, _ = execute(t, engine.NewDistributed(o, remote.StaticEndpoints{dead}), nil, nil, `up`, hour)
+	require.EqualError(t, res.Err, "remote engine a: it has not said yet what it is and what data it has")
+}
+
 // A query that is cancelled or times out ends, though an engine hangs, and leaves nothing behind.
 func TestHangingEngine(t *testing.T) {
 	o := baseOpts()

@@ -268,6 +268,42 @@ func TestDataThatGrows(t *testing.T) {
 		  remote ended: rate(foo[5s]) steps 0..8`), Tree(p.Root))
 }
 
+// Of an engine that has said nothing yet nothing is known that could tell data sets apart, or levels: others are asked for what they would be without it, and
+// it is in the plan of each part, to fail there.
+func TestUnheardEngines(t *testing.T) {
+	a, b, dead := endpoint(t, "a", `{cluster="a"}`), endpoint(t, "b", `{cluster="b"}`), endpoint(t, "dead", `{}`)
+	dead.labels, dead.caps = nil, remote.Capabilities{Unheard: true}
+	for query, want := range map[string]string{
+		`sum by (job) (rate(foo[5m]))`: `
+			sum by (job)
+			  dedup coalesce by (cluster)
+			    remote a: sum by (cluster, job) (rate(foo[5m]))
+			    remote b: sum by (cluster, job) (rate(foo[5m]))
+			    remote dead: nothing was heard of it`,
+		`foo{cluster="a"} + fill (0) bar{cluster="a"}`: `
+			dedup coalesce by (cluster)
+			  remote a: foo{cluster="a"} + fill_left (0) fill_right (0) bar{cluster="a"}
+			  remote dead: nothing was heard of it`,
+		`foo{cluster="c"}`: `
+			dedup coalesce by (cluster)
+			  remote dead: nothing was heard of it`,
+		`absent(foo)`: `
+			absent()
+			  dedup coalesce by (cluster)
+			    remote a: group by (cluster) (foo)
+			    remote b: group by (cluster) (foo)
+			    remote dead: nothing was heard of it`,
+	} {
+		p, warnings := distributedPlan(t, query, rangeTimes, dead, b, a)
+		require.Equal(t, tree(want), Tree(p.Root), query)
+		require.Empty(t, warnings)
+	}
+	p, _ := distributedPlan(t, `foo`, rangeTimes, dead)
+	require.Equal(t, tree(`
+		dedup coalesce by ()
+		  remote dead: nothing was heard of it`), Tree(p.Root))
+}
+
 // What is no instant vector, or selects nothing, is evaluated at the root, also where one engine has all the data.
 func TestNotPassedThrough(t *testing.T) {
 	for query, want := range map[string]string{

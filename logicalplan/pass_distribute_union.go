@@ -108,6 +108,9 @@ func (d *distributor) union(p united, at Times) *Dedup {
 	if len(out.Inputs) == 0 && latest(needs, at) > ends && ends > math.MinInt64 {
 		d.notes.Add(errBehindCoverage(p.of, ends))
 	}
+	for _, e := range t.unheard {
+		out.Inputs = append(out.Inputs, &Remote{Engine: e, Query: newRemoteQuery(p.fragment, at, d.lookback), Times: at, Steps: at.all(), Unheard: true})
+	}
 	return out
 }
 

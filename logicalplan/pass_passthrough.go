@@ -45,6 +45,9 @@ func (o *Passthrough) Optimize(p *Plan) (*Plan, annotations.Annotations) {
 		known = &topologies{}
 	}
 	t := known.of(engines)
+	if len(t.unheard) > 0 {
+		return p, nil // they may have data of it
+	}
 	only := -1
 	for i := range t.engines {
 		if t.values[i].anyOf(p.Root) {

@@ -24,6 +24,9 @@ type Remote struct {
 	// Unmixed says that the fragment is a sum, average, deviation or variance of a part of the series, which is of no use if floats
 	// and histograms met in one of its groups: what the other parts have of the group would have to be dropped, too.
 	Unmixed bool
+	// Unheard says that nothing was known of the engine when the query was planned. The part fails, and counts nowhere: what the engine would
+	// make of it may be something else than what was planned for.
+	Unheard bool
 }
 
 // RemoteQuery is a part of a query as other engines get it. It is made when the plan is cut, so that what passes do to the same
@@ -151,6 +154,9 @@ func (n *Combine) Pos() posrange.PositionRange { return n.PosRange }
 
 // Describe is the engine, the fragment, and its steps where they are not all.
 func (n *Remote) Describe() string {
+	if n.Unheard {
+		return fmt.Sprintf("remote %s: nothing was heard of it", n.Engine.Name())
+	}
 	s := fmt.Sprintf("remote %s: %s", n.Engine.Name(), n.Query.Text)
 	if n.Steps != n.Times.all() {
 		s += fmt.Sprintf(" steps %d..%d", n.Steps.From, n.Steps.To-1)

@@ -15,6 +15,7 @@ import (
 // topology is a query's engines and what is known of their data.
 type topology struct {
 	engines []remote.RemoteEngine // sorted by name
+	unheard []remote.RemoteEngine // those that have said nothing yet, which are not among the others
 	*index
 }
 
@@ -201,9 +202,14 @@ func (p *pattern) mayMatch(selectors [][]*labels.Matcher) bool {
 	})
 }
 
-// byName are engines in the order of their names.
-func byName(engines []remote.RemoteEngine) []remote.RemoteEngine {
-	sorted := slices.Clone(engines)
-	slices.SortStableFunc(sorted, func(a, b remote.RemoteEngine) int { return strings.Compare(a.Name(), b.Name()) })
-	return sorted
+// byName are engines in the order of their names, those that have said nothing yet apart.
+func byName(engines []remote.RemoteEngine) (heard, unheard []remote.RemoteEngine) {
+	for _, e := range slices.SortedStableFunc(slices.Values(engines), func(a, b remote.RemoteEngine) int { return strings.Compare(a.Name(), b.Name()) }) {
+		if e.Capabilities().Unheard {
+			unheard = append(unheard, e)
+		} else {
+			heard = append(heard, e)
+		}
+	}
+	return heard, unheard
 }

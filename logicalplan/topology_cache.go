@@ -17,13 +17,13 @@ type topologies struct {
 
 // of is the topology of a query's engines.
 func (t *topologies) of(engines []remote.RemoteEngine) *topology {
-	engines = byName(engines)
+	engines, unheard := byName(engines)
 	announced := make([]announcement, len(engines))
 	for i, e := range engines {
 		announced[i] = announcement{e.Labels(), e.Coverage()}
 	}
 	if x := t.known(announced); x != nil {
-		return &topology{engines, x}
+		return &topology{engines, unheard, x}
 	}
 	t.make.Lock()
 	defer t.make.Unlock()
@@ -32,7 +32,7 @@ func (t *topologies) of(engines []remote.RemoteEngine) *topology {
 		x = newIndex(announced, t.get())
 		t.set(x)
 	}
-	return &topology{engines, x}
+	return &topology{engines, unheard, x}
 }
 
 // known is the last index, if it is that of what was announced.

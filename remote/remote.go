@@ -80,6 +80,9 @@ type Capabilities struct {
 	WholeSeconds bool
 	// SamplesOnly says that the engine is a Selector that evaluates nothing. Queries for it fail: who has one makes an engine over it.
 	SamplesOnly bool
+	// Unheard says that the engine has not said yet what it is, nor what data it has. Queries are planned as if it were not there, and fail, or
+	// warn, because it may have data of any labels and times.
+	Unheard bool
 	// GroupID and PeerType say which engines hold the same data: those of PeerStore or PeerQuery with equal external labels
 	// and an equal GroupID, which is not empty.
 	GroupID  string

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -285,7 +286,8 @@ func TestNodeWithoutAddress(t *testing.T) {
 			}
 			status, body := ask("0")
 			require.NotEqual(t, 200, status, body)
-			require.Contains(t, body, "remote engine "+nobody+": its address is not known: ")
+			require.Contains(t, body, "remote engine "+nobody+": ")
+			require.Contains(t, body, "its address is not known: ")
 			status, body = ask("1")
 			require.Equal(t, 200, status, body)
 			require.Contains(t, body, "remote engine "+nobody+" failed, so that results from ")
@@ -294,6 +296,35 @@ func TestNodeWithoutAddress(t *testing.T) {
 			require.Contains(t, root.body(t, "/metrics"), `stride_endpoint_up{endpoint="`+nobody+`",group=""} 0`)
 		}
 	}
+}
+
+// Nodes and servers that have never answered are missed by name, and leave what is asked of others as it is.
+func TestUnheardNodes(t *testing.T) {
+	c := newCluster(t, "eu", "us")
+	_, flags := c.leaves(t)
+	nobody := func() string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		return l.Addr().String()
+	}
+	node, server := nobody(), nobody()
+	root := serveArgs(t, append(flags, "--endpoint="+node, "--remote-read.url=http://"+server, "--endpoint.info-timeout=100ms")...)
+	ask := func(path, partial string) (int, string) {
+		return root.get(t, path, "query", "count by (job) (rate(up[5m]))", "time", sampleEnd, "partial_response", partial)
+	}
+	status, plan := ask("/api/v1/query_explain", "0")
+	require.Equal(t, 200, status, plan)
+	require.Contains(t, plan, "count by (cluster, job) (rate(up[5m]))")
+	require.Contains(t, plan, "remote "+node+": nothing was heard of it")
+	status, body := ask("/api/v1/query", "0")
+	require.NotEqual(t, 200, status, body)
+	require.Contains(t, body, "it has not said yet what it is")
+	status, body = ask("/api/v1/query", "1")
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, `"value":[`)
+	require.Contains(t, body, "remote engine "+node+" failed")
+	require.Contains(t, body, "remote engine http://"+server+" failed")
 }
 
 // A node between has the choice of whoever asks it, whatever its own users have.

@@ -35,7 +35,12 @@ func (s *sources) Engines() []remote.RemoteEngine {
 	return s.withOwn(evaluators)
 }
 
-func samplesOnly(e remote.RemoteEngine) bool { return e.Capabilities().SamplesOnly }
+// samplesOnly tells engines that are to be read through another one. One that has said nothing yet stands for itself: what it may have is
+// not to be mixed up with what others have.
+func samplesOnly(e remote.RemoteEngine) bool {
+	c := e.Capabilities()
+	return c.SamplesOnly && !c.Unheard
+}
 
 // storesAlone are the engines that give samples only.
 func (s *sources) storesAlone() []remote.RemoteEngine {

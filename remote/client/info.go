@@ -35,6 +35,9 @@ func (c *Client) Status() Status {
 	return c.status
 }
 
+// LastError is why the node was last asked in vain; nil if it answered. It does not name the node.
+func (c *Client) LastError() error { return c.Status().LastError }
+
 // unknown is why the node cannot be asked as long as it has not said anything.
 func (c *Client) unknown() error {
 	err := c.Status().LastError

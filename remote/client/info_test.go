@@ -128,6 +128,7 @@ func TestInfoWithReplicaLabels(t *testing.T) {
 	c := &Client{opts: Options{ReplicaLabels: []string{"replica"}}}
 	c.said.Store(silence())
 	require.Nil(t, c.Announced())
+	require.True(t, c.Capabilities().Unheard)
 	hear := func(in *thanospb.InfoResponse) []remote.Coverage {
 		said, err := c.understand(in)
 		require.NoError(t, err)
@@ -139,6 +140,7 @@ func TestInfoWithReplicaLabels(t *testing.T) {
 		{Labels: labels.FromStrings("a", "x", "replica", "1"), Intervals: from}, {Labels: labels.FromStrings("a", "x", "replica", "2"), Intervals: from},
 	}
 	first := hear(infos(a, b))
+	require.False(t, c.Capabilities().Unheard)
 	require.Equal(t, both, first)
 	coverage := c.Coverage()
 	require.Same(t, &first[0], &hear(infos(a, b))[0])

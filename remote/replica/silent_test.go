@@ -19,13 +19,6 @@ type starting struct {
 	reached bool
 }
 
-func (s *starting) Announced() []remote.Coverage {
-	if !s.reached {
-		return nil
-	}
-	return s.fake.Coverage()
-}
-
 func (s *starting) Labels() []string {
 	if !s.reached {
 		return nil
@@ -42,7 +35,7 @@ func (s *starting) Coverage() []remote.Coverage {
 
 func (s *starting) Capabilities() remote.Capabilities {
 	if !s.reached {
-		return remote.Capabilities{LanguageLevel: "3.9"}
+		return remote.Capabilities{Unheard: true}
 	}
 	return s.fake.Capabilities()
 }
@@ -151,4 +144,14 @@ func TestAllMembersSilent(t *testing.T) {
 		require.ErrorContains(t, err, "remote engine up: boom")
 		require.ErrorContains(t, err, "remote engine down: unreachable")
 	})
+}
+
+// A group of which nobody has said anything has said nothing either, and one that has leaves what the group is to the others.
+func TestUnheardGroup(t *testing.T) {
+	a, b := &starting{fake: &fake{name: "a", caps: evaluates}}, &starting{fake: &fake{name: "b", caps: evaluates}}
+	g := New("group", []remote.RemoteEngine{a, b}, Options{})
+	require.True(t, g.Capabilities().Unheard)
+	require.NoError(t, g.LastError(), "they do not say why")
+	b.reached = true
+	require.Equal(t, evaluates, g.Capabilities())
 }

@@ -154,7 +154,9 @@ func (c *Client) Coverage() []remote.Coverage {
 }
 
 // Capabilities implements remote.RemoteEngine.
-func (c *Client) Capabilities() remote.Capabilities { return remote.Capabilities{SamplesOnly: true} }
+func (c *Client) Capabilities() remote.Capabilities {
+	return remote.Capabilities{SamplesOnly: true, Unheard: c.found.Load() == nil}
+}
 
 var errNoQueries = errors.New("it is asked for samples only, and evaluates no queries")
 

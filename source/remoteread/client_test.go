@@ -242,6 +242,7 @@ func TestAnnouncements(t *testing.T) {
 	require.Nil(t, c.Announced())
 	unknown, _ := remote.Unknown()
 	require.Equal(t, unknown, c.Coverage())
+	require.True(t, c.Capabilities().Unheard)
 	require.ErrorContains(t, c.LastError(), "status 503")
 	_, err = c.ChunkQuerier(0, 1)
 	require.ErrorContains(t, err, "remote engine "+s.URL+"/prom: status 503")
