@@ -22,9 +22,9 @@ type asked struct {
 	warnings []string
 }
 
-// askWhile asks queries again and again, some at once, while something is done, and at least once each. A wrong answer without a warning fails the
-// test; errors and warnings are the caller's to judge.
-func askWhile(t *testing.T, right *oracle.Oracle, url string, queries []string, during func()) *asked {
+// askWhile asks queries again and again, by so many workers at once, while something is done, and each of them once at least. A wrong answer without a
+// warning fails the test; errors and warnings are the caller's to judge.
+func askWhile(t *testing.T, right *oracle.Oracle, url string, queries []string, workers int, during func()) *asked {
 	t.Helper()
 	c, err := client.New(url, nil)
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func askWhile(t *testing.T, right *oracle.Oracle, url string, queries []string, 
 	out := &asked{}
 	stop := make(chan struct{})
 	var all sync.WaitGroup
-	for worker := range 2 {
+	for worker := range workers {
 		all.Go(func() {
 			for i := worker; ; i++ {
 				if i >= worker+len(queries) {
@@ -68,9 +68,11 @@ func askWhile(t *testing.T, right *oracle.Oracle, url string, queries []string, 
 			}
 		})
 	}
-	during()
-	close(stop)
-	all.Wait()
+	func() {
+		defer all.Wait()
+		defer close(stop) // also if the test ends there
+		during()
+	}()
 	return out
 }
 
