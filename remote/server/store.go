@@ -40,8 +40,9 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 	}
 	hints := &storage.SelectHints{Start: req.MinTime, End: req.MaxTime, Limit: int(req.Limit)}
 	ctx := withPartialResponse(out.Context(), storesMayFail(req))
-	if of, ok := aggregated[fmt.Sprint(req.Aggregates)]; ok && !req.SkipChunks && req.MaxResolutionWindow > 0 {
-		hints.Func = of
+	of, ok := aggregated[fmt.Sprint(req.Aggregates)]
+	hints.Func = of // also where samples alone will do: deduplication has to know of counters
+	if ok && !req.SkipChunks && req.MaxResolutionWindow > 0 {
 		ctx = withMaxResolution(ctx, time.Duration(min(req.MaxResolutionWindow, maxResolution))*time.Millisecond)
 	}
 	ctx, cancel := st.s.limitTime(ctx, 0)
@@ -61,11 +62,13 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 	}
 	defer set.finish(&err)
 	w := &seriesWriter{send: out.Send, batch: int(min(req.ResponseBatchSize, maxBatch)), meter: st.s.newMeter()}
-	for set.Next() {
+	// The limit is a hint to storages, which may give more.
+	for left := req.Limit; (req.Limit <= 0 || left > 0) && set.Next(); {
 		series := set.At()
 		if !inShard(req.ShardInfo, series.Labels()) {
 			continue
 		}
+		left--
 		if err := w.write(series, req.SkipChunks); err != nil {
 			return err
 		}
@@ -88,7 +91,8 @@ func (st *storeServer) Series(req *thanospb.SeriesRequest, out grpc.ServerStream
 }
 
 // aggregated are functions that read the given aggregates of downsampled data: what is asked for in place of others is sent as samples, which Thanos'
-// queriers take for the aggregate. Whoever asks for other aggregates at once gets none.
+// queriers take for the aggregate. Whoever asks for other aggregates at once gets none. Queriers name aggregates in every request, so that they also
+// tell what samples are read for: those of counters do not fall where deduplication goes over to another replica.
 var aggregated = map[string]string{
 	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_COUNT}):                    "count_over_time",
 	fmt.Sprint([]thanospb.Aggr{thanospb.Aggr_SUM}):                      "sum_over_time",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"testing"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/stride-promql/stride/remote/client"
 	"github.com/stride-promql/stride/remote/proto/thanospb"
 	"github.com/stride-promql/stride/remote/server"
+	"github.com/stride-promql/stride/source/dedup"
 )
 
 // chunkSelector is a selector whose samples are there as chunks.
@@ -187,9 +189,14 @@ func TestStoreRequests(t *testing.T) {
 	for _, n := range without {
 		require.Zero(t, n)
 	}
-	limited, _, _, err := receive(t, c, &thanospb.SeriesRequest{Matchers: all, Limit: 2})
-	require.NoError(t, err)
-	require.LessOrEqual(t, len(limited), 4)
+	// A limit is how many series are sent at most, also where the storage gives more.
+	for _, skip := range []bool{false, true} {
+		for limit, want := range map[int64]int{0: 4, 2: 2, 4: 4, 9: 4} {
+			limited, _, _, err := receive(t, c, &thanospb.SeriesRequest{Matchers: all, Limit: limit, SkipChunks: skip})
+			require.NoError(t, err)
+			require.Len(t, limited, want, limit)
+		}
+	}
 
 	// All shards together are the whole, and no two have the same.
 	sharded := map[string]int{}
@@ -214,6 +221,99 @@ func TestStoreRequests(t *testing.T) {
 	names, err := c.LabelNames(t.Context(), &thanospb.LabelNamesRequest{WithoutReplicaLabels: []string{"pod"}})
 	require.NoError(t, err)
 	require.Equal(t, [][]byte{[]byte("__name__"), []byte("cluster")}, names.Names)
+}
+
+// hintStorage notes by what hints it is asked.
+type hintStorage struct {
+	storage.Queryable
+	asked []storage.SelectHints
+}
+
+func (s *hintStorage) Querier(mint, maxt int64) (storage.Querier, error) {
+	q, err := s.Queryable.Querier(mint, maxt)
+	return &hintQuerier{q, s}, err
+}
+
+type hintQuerier struct {
+	storage.Querier
+	of *hintStorage
+}
+
+func (q *hintQuerier) Select(ctx context.Context, sorted bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
+	q.of.asked = append(q.of.asked, *hints)
+	return q.Querier.Select(ctx, sorted, hints, ms...)
+}
+
+// Aggregates tell storages what samples are read for, whether downsampled data will do or not.
+func TestStoreHints(t *testing.T) {
+	st := promqltest.LoadedStorage(t, storeData)
+	defer st.Close()
+	of := &hintStorage{Queryable: st}
+	_, to := listen(t, &selector{&fake{}, of}, server.Options{})
+	c := storeOf(t, to)
+	all := []*thanospb.LabelMatcher{{Type: thanospb.LabelMatcher_RE, Name: []byte("__name__"), Value: []byte(".+")}}
+	for _, resolution := range []int64{0, 300_000} {
+		for _, r := range []struct {
+			want string
+			of   []thanospb.Aggr
+			skip bool
+		}{
+			{"increase", []thanospb.Aggr{thanospb.Aggr_COUNTER}, false},
+			{"max_over_time", []thanospb.Aggr{thanospb.Aggr_MAX}, false},
+			{"", []thanospb.Aggr{thanospb.Aggr_COUNT, thanospb.Aggr_SUM}, false},
+			{"", []thanospb.Aggr{thanospb.Aggr_COUNTER, thanospb.Aggr_MAX}, false},
+			{"", nil, false},
+			{"series", []thanospb.Aggr{thanospb.Aggr_COUNTER}, true},
+		} {
+			of.asked = nil
+			_, _, _, err := receive(t, c, &thanospb.SeriesRequest{Matchers: all, Aggregates: r.of, SkipChunks: r.skip, MaxResolutionWindow: resolution})
+			require.NoError(t, err)
+			require.Len(t, of.asked, 1)
+			require.Equal(t, r.want, of.asked[0].Func, "%v at %d", r.of, resolution)
+		}
+	}
+}
+
+// A counter of which one replica is behind the other does not fall where deduplication goes over from one to the other, where it is read as a counter.
+func TestStoreCounters(t *testing.T) {
+	st := promqltest.LoadedStorage(t, `load 10s
+  reqs_total{replica="a"} 0+100x100 _x100
+  reqs_total{replica="b"} 0+90x200
+`)
+	defer st.Close()
+	_, to := listen(t, &selector{&fake{}, dedup.Queryable(st, []string{"replica"}, dedup.Penalty)}, server.Options{})
+	c := storeOf(t, to)
+	falls := func(aggregates ...thanospb.Aggr) (n int) {
+		in, err := c.Series(t.Context(), &thanospb.SeriesRequest{
+			Matchers: []*thanospb.LabelMatcher{{Name: []byte("__name__"), Value: []byte("reqs_total")}}, MaxTime: math.MaxInt64, Aggregates: aggregates,
+		})
+		require.NoError(t, err)
+		var values []float64
+		for {
+			res, err := in.Recv()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err)
+			for _, m := range res.GetSeries().Chunks {
+				chunk, err := chunkenc.FromData(chunkenc.EncXOR, m.Raw.Data)
+				require.NoError(t, err)
+				for it := chunk.Iterator(nil); it.Next() != chunkenc.ValNone; {
+					_, v := it.At()
+					values = append(values, v)
+				}
+			}
+		}
+		require.Greater(t, len(values), 150)
+		for i, v := range values[1:] {
+			if v < values[i] {
+				n++
+			}
+		}
+		return n
+	}
+	require.Zero(t, falls(thanospb.Aggr_COUNTER))
+	require.Equal(t, 1, falls(thanospb.Aggr_COUNT, thanospb.Aggr_SUM)) // as they are
 }
 
 // Errors and limits end the answer, and warnings come with it.
