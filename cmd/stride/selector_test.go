@@ -2,13 +2,19 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stride-promql/stride/cmd/stride/livedata"
 )
 
 // A node over stores of several data sets looks at those only that rules select, and tells its root of no others.
@@ -52,6 +58,50 @@ func TestSelector(t *testing.T) {
 			require.NotContains(t, announced, `{"cluster":"eu","env":"prod"}`)
 		})
 	}
+}
+
+// Data sets that a store has got since it was last asked what it has stay out, whether rules keep them or not. What its series have as instance are
+// external labels here.
+func TestSelectorOfNewDataSets(t *testing.T) {
+	dir := seededDir(t, 1)
+	instances := valuesIn(t, dir, "instance")
+	require.Greater(t, len(instances), 2)
+	for name, announced := range map[string][]string{"all that are announced are kept": instances[:1], "one is not": instances[:2]} {
+		t.Run(name, func(t *testing.T) {
+			var sets []labels.Labels
+			for _, i := range announced {
+				sets = append(sets, labels.FromStrings("instance", i))
+			}
+			address, _ := storeThatAnnounces(t, dir, labels.EmptyLabels(), sets)
+			node := serveArgs(t, "--endpoint="+address, "--selector.relabel-config=[{action: keep, source_labels: [instance], regex: "+regexp.QuoteMeta(instances[0])+"}]")
+			for path, args := range map[string][]string{
+				"/api/v1/query": {"query", `count by (instance) (up)`, "time", sampleEnd}, "/api/v1/series": {"match[]", "up"}, "/api/v1/label/instance/values": nil,
+			} {
+				got := node.body(t, path, args...)
+				require.Contains(t, got, `"`+instances[0]+`"`, path)
+				for _, other := range instances[1:] {
+					require.NotContains(t, got, `"`+other+`"`, path)
+				}
+			}
+		})
+	}
+}
+
+// valuesIn are the values of a label in a directory.
+func valuesIn(t *testing.T, dir, name string) (out []string) {
+	t.Helper()
+	d := livedata.New(dir, slog.New(slog.DiscardHandler), nil)
+	require.NoError(t, d.Load())
+	defer d.Close()
+	q, err := d.Querier(math.MinInt64, math.MaxInt64)
+	require.NoError(t, err)
+	defer q.Close()
+	values, _, err := q.LabelValues(t.Context(), name, nil)
+	require.NoError(t, err)
+	for _, v := range values {
+		out = append(out, strings.Clone(v)) // the directory's memory goes with it
+	}
+	return out
 }
 
 // Each of several nodes that share data sets by a hash has its own, and all have all of them, once.

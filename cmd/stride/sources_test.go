@@ -34,10 +34,20 @@ var asStore = grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, _ *g
 // storeNode serves the samples of a directory with external labels, and gives its address.
 func storeNode(t *testing.T, dir string, external labels.Labels, more ...grpc.ServerOption) (address string, stop func()) {
 	t.Helper()
+	return storeThatAnnounces(t, dir, external, []labels.Labels{external}, more...)
+}
+
+// storeThatAnnounces is a storeNode that announces these data sets, whatever there is.
+func storeThatAnnounces(t *testing.T, dir string, external labels.Labels, announced []labels.Labels, more ...grpc.ServerOption) (address string, stop func()) {
+	t.Helper()
+	var coverage []remote.Coverage
+	for _, l := range announced {
+		coverage = append(coverage, remote.Coverage{Labels: l, Intervals: remote.Intervals{{Start: 0, End: math.MaxInt64}}})
+	}
 	d := livedata.New(dir, slog.New(slog.DiscardHandler), nil)
 	require.NoError(t, d.Load())
 	s := nodeserver.New(newNodeEngine("store", engine.New(engine.Opts{}), extlabels.New(d, external), "", remote.PeerSource, func() ([]string, []remote.Coverage) {
-		return nil, []remote.Coverage{{Labels: external, Intervals: remote.Intervals{{Start: 0, End: math.MaxInt64}}}}
+		return nil, coverage
 	}), nodeserver.Options{GRPC: append(more, asStore)})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -20,9 +20,8 @@ type cut struct {
 	kept     []labels.Labels   // with replica labels
 	dropped  []labels.Labels
 
-	// matchers pass all series of those kept. If they are exact, they pass no other ones; else shapes tell them apart.
+	// matchers pass all series of those kept, nil without rules. shapes are there if matchers may pass other ones, too, and tell them apart.
 	matchers []*labels.Matcher
-	exact    bool
 	shapes   []*shape
 }
 
@@ -50,8 +49,9 @@ func newCut(rules *Rules, announced []remote.Coverage, replicas []string) *cut {
 		l.Range(func(l labels.Label) { names[l.Name] = struct{}{} })
 	}
 	c.names = slices.Sorted(maps.Keys(names))
-	if c.partial() {
-		if c.matchers, c.exact = separate(c.kept, c.dropped); !c.exact {
+	if !rules.none() && len(c.kept) > 0 {
+		exact := false
+		if c.matchers, exact = separate(c.kept, c.dropped); !exact {
 			c.shapes = newShapes(c.kept, c.dropped)
 		}
 	}
@@ -61,40 +61,37 @@ func newCut(rules *Rules, announced []remote.Coverage, replicas []string) *cut {
 // partial tells whether some data sets of the source are selected, and others are not.
 func (c *cut) partial() bool { return len(c.kept) > 0 && len(c.dropped) > 0 }
 
-// separate gives matchers that all label sets in kept pass, and tells whether none in dropped does: together they pass all combinations of
-// values that are in kept, which may be more than are there. Only labels count that a label set has: series may have others of their own.
+// separate gives matchers that all label sets in kept pass, and tells whether no other sets do: neither one in dropped, nor one that the
+// source has got since it announced these. So there is a matcher for each label that all of them have, also where it leaves out nothing that is
+// known. Together matchers pass all combinations of values that are in kept, which may be more than are there. Only labels count that a label
+// set has: series may have others of their own.
 func separate(kept, dropped []labels.Labels) (out []*labels.Matcher, exact bool) {
-	in := map[string]int{} // in how many of kept a name is
+	in := map[string]map[string]struct{}{} // values by name
+	sets := map[string]struct{}{}
 	for _, k := range kept {
-		k.Range(func(l labels.Label) { in[l.Name]++ })
-	}
-	values := map[string]map[string]struct{}{}
-	for name, n := range in {
-		if n < len(kept) {
-			continue
-		}
-		of := map[string]struct{}{}
-		for _, k := range kept {
-			of[k.Get(name)] = struct{}{}
-		}
-		values[name] = of
-	}
-	left := dropped
-	for _, name := range slices.SortedFunc(maps.Keys(values), func(a, b string) int {
-		return cmp.Or(cmp.Compare(len(values[a]), len(values[b])), strings.Compare(a, b))
-	}) {
-		var passed []labels.Labels
-		for _, d := range left {
-			if _, ok := values[name][d.Get(name)]; ok || !d.Has(name) {
-				passed = append(passed, d)
+		k.Range(func(l labels.Label) {
+			if in[l.Name] == nil {
+				in[l.Name] = map[string]struct{}{}
 			}
-		}
-		if len(passed) < len(left) {
-			out = append(out, anyOf(name, values[name]))
-		}
-		left = passed
+			in[l.Name][l.Value] = struct{}{}
+		})
+		sets[string(k.Bytes(nil))] = struct{}{}
 	}
-	return out, len(left) == 0
+	// Every combination is in kept if there are as many sets as combinations, and all of them have all of the labels.
+	exact = true
+	combinations := 1
+	for _, name := range slices.Sorted(maps.Keys(in)) {
+		if !slices.ContainsFunc(kept, func(k labels.Labels) bool { return !k.Has(name) }) {
+			out = append(out, anyOf(name, in[name]))
+		} else {
+			exact = false
+		}
+		combinations = min(combinations*len(in[name]), len(sets)+1)
+	}
+	passes := func(d labels.Labels) bool {
+		return !slices.ContainsFunc(out, func(m *labels.Matcher) bool { return d.Has(m.Name) && !m.Matches(d.Get(m.Name)) })
+	}
+	return out, exact && combinations == len(sets) && !slices.ContainsFunc(dropped, passes)
 }
 
 // anyOf is a matcher of some values.

@@ -121,28 +121,41 @@ func (e *Engine) NewRangeQuery(ctx context.Context, opts promql.QueryOpts, q rem
 	return e.Source.NewRangeQuery(ctx, opts, q, start, end, interval)
 }
 
+// errUnknown is the error of a selection from a source that has not said yet what it has: it may have anything.
+var errUnknown = errors.New("it has not said yet which data sets it has, so that none can be selected: ask again when it is there")
+
 // Querier implements remote.Selector.
 func (e *Engine) Querier(mint, maxt int64) (storage.Querier, error) {
-	c := e.cut()
-	if c != nil && len(c.kept) == 0 && !e.selector.Rules().none() {
+	c, rules := e.cut(), !e.selector.Rules().none()
+	if c != nil && len(c.kept) == 0 && rules {
 		return storage.NoopQuerier(), nil
 	}
 	inner, err := e.Source.Querier(mint, maxt)
-	if err != nil || c == nil {
-		return inner, err
+	switch {
+	case err != nil:
+		return nil, err
+	case c != nil:
+		return &querier{labelQuerier{inner, e.Source, mint, maxt, c}, inner}, nil
+	case rules:
+		return nil, errors.Join(remote.EngineError(e.Name(), errUnknown), inner.Close())
 	}
-	return &querier{labelQuerier{inner, e.Source, mint, maxt, c}, inner}, nil
+	return inner, nil
 }
 
 // ChunkQuerier implements storage.ChunkQueryable.
 func (e *Engine) ChunkQuerier(mint, maxt int64) (storage.ChunkQuerier, error) {
-	c := e.cut()
-	if c != nil && len(c.kept) == 0 && !e.selector.Rules().none() {
+	c, rules := e.cut(), !e.selector.Rules().none()
+	if c != nil && len(c.kept) == 0 && rules {
 		return storage.NoopChunkedQuerier(), nil
 	}
 	inner, err := e.Source.ChunkQuerier(mint, maxt)
-	if err != nil || c == nil {
-		return inner, err
+	switch {
+	case err != nil:
+		return nil, err
+	case c != nil:
+		return &chunkQuerier{labelQuerier{inner, e.Source, mint, maxt, c}, inner}, nil
+	case rules:
+		return nil, errors.Join(remote.EngineError(e.Name(), errUnknown), inner.Close())
 	}
-	return &chunkQuerier{labelQuerier{inner, e.Source, mint, maxt, c}, inner}, nil
+	return inner, nil
 }

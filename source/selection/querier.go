@@ -71,7 +71,7 @@ func (q *labelQuerier) LabelNames(ctx context.Context, hints *storage.LabelHints
 	if !q.cut.passes(matchers) {
 		return nil, nil, nil
 	}
-	if !q.cut.partial() || q.cut.exact {
+	if q.cut.shapes == nil {
 		return q.LabelQuerier.LabelNames(ctx, hints, slices.Concat(matchers, q.cut.matchers)...)
 	}
 	return q.ofSeries(ctx, hints, matchers, func(l labels.Labels, found map[string]struct{}) {
@@ -84,7 +84,7 @@ func (q *labelQuerier) LabelValues(ctx context.Context, name string, hints *stor
 	if !q.cut.passes(matchers) {
 		return nil, nil, nil
 	}
-	if !q.cut.partial() || q.cut.exact {
+	if q.cut.shapes == nil {
 		return q.LabelQuerier.LabelValues(ctx, name, hints, slices.Concat(matchers, q.cut.matchers)...)
 	}
 	return q.ofSeries(ctx, hints, matchers, func(l labels.Labels, found map[string]struct{}) {
@@ -132,7 +132,7 @@ type heldSet[S interface{ Labels() labels.Labels }] struct {
 }
 
 func held[S interface{ Labels() labels.Labels }](c *cut, set seriesSet[S]) seriesSet[S] {
-	if !c.partial() || c.exact {
+	if c.shapes == nil {
 		return set
 	}
 	return &heldSet[S]{seriesSet: set, cut: c}

@@ -71,12 +71,9 @@ func TestRandomRules(t *testing.T) {
 	for range 400 {
 		var sets []labels.Labels
 		for range 1 + rng.Intn(12) {
-			b := labels.NewBuilder(labels.EmptyLabels())
-			for _, name := range []string{"a", "b", "c"}[:1+rng.Intn(3)] {
-				b.Set(name, fmt.Sprint(rng.Intn(4)))
-			}
-			if !slices.ContainsFunc(sets, func(l labels.Labels) bool { return labels.Equal(l, b.Labels()) }) {
-				sets = append(sets, b.Labels())
+			set := randomSet(rng)
+			if !slices.ContainsFunc(sets, func(l labels.Labels) bool { return labels.Equal(l, set) }) {
+				sets = append(sets, set)
 			}
 		}
 		rules := []string{
@@ -85,19 +82,97 @@ func TestRandomRules(t *testing.T) {
 			`[{action: hashmod, source_labels: [a], target_label: __shard, modulus: 2}, {action: keep, source_labels: [__shard], regex: "0"}]`,
 		}
 		s, sel := newSource(sets...), selector(t, rules[rng.Intn(len(rules))])
+		s.since = sinceThen(rng, s, sel)
 		var m []*labels.Matcher
 		if rng.Intn(2) > 0 {
 			m = append(m, matcher(labels.MatchType(rng.Intn(4)), string(rune('a'+rng.Intn(3))), fmt.Sprint(rng.Intn(4))))
 		}
 		requireExact(t, s, sel, m...)
-		if c := Of(s, nil, sel).cut(); c.partial() && c.exact {
+		if c := Of(s, nil, sel).cut(); len(c.matchers) > 0 && c.shapes == nil {
 			exact++
-		} else if c.partial() {
+		} else if c.shapes != nil {
 			filtered++
 		}
 	}
 	require.Greater(t, exact, 20)
 	require.Greater(t, filtered, 20)
+}
+
+func randomSet(rng *rand.Rand) labels.Labels {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for _, name := range []string{"a", "b", "c"}[:1+rng.Intn(3)] {
+		b.Set(name, fmt.Sprint(rng.Intn(4)))
+	}
+	return b.Labels()
+}
+
+// sinceThen are data sets that a source has got since. Those with all labels of one that is kept, and others, cannot be told from it: labels that
+// it has besides could be its series' own.
+func sinceThen(rng *rand.Rand, s *source, sel *Selector) (out []labels.Labels) {
+	for range rng.Intn(4) {
+		set := randomSet(rng)
+		if !slices.ContainsFunc(s.announced, func(a remote.Coverage) bool {
+			return sel.Rules().Keeps(a.Labels) && labels.Equal(a.Labels, set.MatchLabels(true, namesOf([]labels.Labels{a.Labels})...))
+		}) && !s.announces(set) {
+			out = append(out, set)
+		}
+	}
+	return out
+}
+
+// Data sets that a source has got since it was last asked what it has are not selected, whether rules keep them or not.
+func TestSetsThatAreNotAnnouncedYet(t *testing.T) {
+	for name, test := range map[string]struct {
+		rules            string
+		announced, since []labels.Labels
+		asked            string // for what all sets are asked
+	}{
+		"nothing is dropped": {
+			`[{action: keep, source_labels: [tenant], regex: "a|b.c"}]`,
+			[]labels.Labels{labels.FromStrings("tenant", "a"), labels.FromStrings("tenant", "b.c")},
+			[]labels.Labels{labels.FromStrings("tenant", "z"), labels.FromStrings("tenant", "bxc")},
+			`[tenant=~"a|b\\.c"]`,
+		},
+		"one label tells those known apart": {
+			`[{action: keep, source_labels: [tenant], regex: a}]`,
+			[]labels.Labels{labels.FromStrings("tenant", "a", "env", "p"), labels.FromStrings("tenant", "z", "env", "q")},
+			[]labels.Labels{labels.FromStrings("tenant", "y", "env", "p"), labels.FromStrings("tenant", "a", "env", "q")},
+			`[env="p" tenant="a"]`,
+		},
+		"another combination of values": {
+			`[{action: keep, source_labels: [tenant, env], separator: /, regex: "a/p|b/q"}]`,
+			[]labels.Labels{labels.FromStrings("tenant", "a", "env", "p"), labels.FromStrings("tenant", "b", "env", "q")},
+			[]labels.Labels{labels.FromStrings("tenant", "a", "env", "q"), labels.FromStrings("tenant", "c", "env", "p")},
+			`[env=~"p|q" tenant=~"a|b"]`,
+		},
+		"no label is in all of them": {
+			`[{action: drop, source_labels: [tenant], regex: z}]`,
+			[]labels.Labels{labels.FromStrings("tenant", "a"), labels.FromStrings("env", "p")},
+			[]labels.Labels{labels.FromStrings("tenant", "z"), labels.FromStrings("tenant", "y"), labels.FromStrings("zone", "1")},
+			`[]`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, sel := newSource(test.announced...), selector(t, test.rules)
+			require.Equal(t, test.asked, fmt.Sprint(Of(s, nil, sel).cut().matchers))
+			requireExact(t, s, sel)
+			s.since = test.since
+			requireExact(t, s, sel)
+			requireExact(t, s, sel, matcher(labels.MatchEqual, "job", "a"))
+			for _, l := range test.since {
+				s.announced = append(s.announced, remote.Coverage{Labels: l})
+			}
+			s.since = nil
+			requireExact(t, s, sel)
+		})
+	}
+
+	// Without rules everything is asked for, as it is.
+	s := newSource(labels.FromStrings("tenant", "a"))
+	s.since = []labels.Labels{labels.FromStrings("tenant", "z")}
+	require.Empty(t, Of(s, nil, nil).cut().matchers)
+	requireExact(t, s, nil)
+	requireExact(t, s, selector(t, "[]"))
 }
 
 // Of a data set whose external labels are some of another's, series are told by having all of the other's.
@@ -162,9 +237,14 @@ func TestAnnouncements(t *testing.T) {
 	s.announced = nil
 	require.Equal(t, s.Coverage(), one.Coverage())
 	require.Equal(t, []string{"all"}, one.Labels())
-	q, err = one.Querier(0, 1)
+	q, err = all.Querier(0, 1)
 	require.NoError(t, err)
 	require.IsType(t, sourceQuerier{}, q)
+	// Nobody knows what of it rules select.
+	_, err = one.Querier(0, 1)
+	require.ErrorContains(t, err, "store: it has not said yet which data sets it has")
+	_, err = one.ChunkQuerier(0, 1)
+	require.ErrorContains(t, err, "store: it has not said yet which data sets it has")
 }
 
 func TestStorage(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 type source struct {
 	remote.RemoteEngine
 	announced []remote.Coverage
+	since     []labels.Labels // data sets that it has got since it announced those
 	series    []labels.Labels // of each data set
 	asked     [][]*labels.Matcher
 }
@@ -51,13 +52,17 @@ func (s *source) ChunkQuerier(int64, int64) (storage.ChunkQuerier, error) {
 
 // all are the series of all data sets that keep keeps.
 func (s *source) all(keep func(labels.Labels) bool, matchers ...*labels.Matcher) (out []labels.Labels) {
+	has := slices.Clone(s.since)
 	for _, a := range s.announced {
-		if !keep(a.Labels) {
+		has = append(has, a.Labels)
+	}
+	for _, external := range has {
+		if !keep(external) {
 			continue
 		}
 		for _, l := range s.series {
 			b := labels.NewBuilder(l)
-			a.Labels.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
+			external.Range(func(l labels.Label) { b.Set(l.Name, l.Value) })
 			if l = b.Labels(); !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return !m.Matches(l.Get(m.Name)) }) {
 				out = append(out, l)
 			}
@@ -68,6 +73,11 @@ func (s *source) all(keep func(labels.Labels) bool, matchers ...*labels.Matcher)
 }
 
 func everything(labels.Labels) bool { return true }
+
+// announces tells whether a data set was there when it was last announced what is.
+func (s *source) announces(external labels.Labels) bool {
+	return slices.ContainsFunc(s.announced, func(a remote.Coverage) bool { return labels.Equal(a.Labels, external) })
+}
 
 type sourceQuerier struct{ *source }
 
@@ -142,10 +152,10 @@ func labelsOf[S interface{ Labels() labels.Labels }](t *testing.T, set seriesSet
 	return out
 }
 
-// requireExact reads what rules select of a source in all ways, and compares with the data sets that are kept.
+// requireExact reads what rules select of a source in all ways, and compares with the data sets that are announced and kept.
 func requireExact(t *testing.T, s *source, sel *Selector, matchers ...*labels.Matcher) {
 	t.Helper()
-	want := s.all(sel.Rules().Keeps, matchers...)
+	want := s.all(func(l labels.Labels) bool { return sel.Rules().Keeps(l) && (sel.Rules().none() || s.announces(l)) }, matchers...)
 	e := Of(s, nil, sel)
 	q, err := e.Querier(0, 100)
 	require.NoError(t, err)
