@@ -202,11 +202,15 @@ func (s *serveCommand) assemble(n *node, opts engine.Opts, active *api.ActiveQue
 	return b
 }
 
-// localCoverage is what a data directory holds.
+// localCoverage is what a data directory holds, without the gaps between its blocks: what is in them is somewhere else, if anywhere.
 func localCoverage(data *livedata.Directory, external labels.Labels) (names []string, coverage []remote.Coverage) {
 	external.Range(func(l labels.Label) { names = append(names, l.Name) })
-	if mint, maxt, ok := data.Bounds(); ok {
-		coverage = []remote.Coverage{{Labels: external, Intervals: remote.Intervals{{Start: mint, End: maxt}}}}
+	var intervals []remote.Interval
+	for _, i := range data.Intervals() {
+		intervals = append(intervals, remote.Interval{Start: i.MinTime, End: i.MaxTime})
+	}
+	if len(intervals) > 0 {
+		coverage = []remote.Coverage{{Labels: external, Intervals: remote.Union(intervals...)}}
 	}
 	return names, coverage
 }

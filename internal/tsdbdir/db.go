@@ -49,6 +49,7 @@ type DB struct {
 	indexes    blockindex.Cache
 	mirror     string
 	mint, maxt int64
+	intervals  []Interval
 }
 
 var (
@@ -143,6 +144,7 @@ func open(dir, tempDir string) (_ *DB, err error) {
 	if db.mint, db.maxt, err = timeBounds(db.db); err != nil {
 		return nil, errors.Wrapf(err, "open TSDB data in %s", dir)
 	}
+	db.intervals = intervals(db.db, db.maxt)
 	return db, nil
 }
 

@@ -90,6 +90,16 @@ func (d *Directory) Bounds() (mint, maxt int64, ok bool) {
 	return mint, maxt, mint <= maxt
 }
 
+// Intervals returns the times of which there is data, as tsdbdir.DB does. They are of what is loaded now; nobody may write to them.
+func (d *Directory) Intervals() []tsdbdir.Interval {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.current == nil {
+		return nil
+	}
+	return d.current.db.Intervals()
+}
+
 // Querier implements storage.Queryable.
 func (d *Directory) Querier(mint, maxt int64) (storage.Querier, error) {
 	s, err := d.acquire()

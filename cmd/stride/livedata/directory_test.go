@@ -98,6 +98,7 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, d.Load())
 	_, _, ok = d.Bounds()
 	require.False(t, ok, "there are no samples")
+	require.Empty(t, d.Intervals())
 
 	appendSample(t, db, 1000)
 	require.NoError(t, d.Load())
@@ -114,6 +115,7 @@ func TestLoad(t *testing.T) {
 	mint, maxt, ok := d.Bounds()
 	require.True(t, ok)
 	require.Equal(t, []int64{1000, 2000}, []int64{mint, maxt})
+	require.Equal(t, []tsdbdir.Interval{{MinTime: 1000, MaxTime: 2000}}, d.Intervals())
 
 	require.Equal(t, []int64{1000}, times(t, before))
 	require.Equal(t, []int64{1000}, chunkTimes(t, chunksBefore))
