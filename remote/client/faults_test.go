@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -209,6 +210,53 @@ func TestPatience(t *testing.T) {
 		_, err := s.next(t.Context())
 		require.EqualError(t, s.error(err), "remote engine leaf: it has not given a sign of life for 10s")
 	})
+}
+
+// The signs of life of a Stride node come in its order, before and between what it answers; of a Thanos node there are none.
+func TestSigns(t *testing.T) {
+	header := &stridepb.QueryResponse{Frame: &stridepb.QueryResponse_Header{Header: &stridepb.Header{}}}
+	progress := &stridepb.QueryResponse{Frame: &stridepb.QueryResponse_Progress{Progress: &stridepb.Progress{}}}
+	works := &stridepb.SelectResponse{Frame: &stridepb.SelectResponse_Progress{Progress: &stridepb.Progress{}}}
+	p := &peer{
+		query: func(out grpc.ServerStreamingServer[stridepb.QueryResponse]) error {
+			return sendAll(out, progress, header, progress, goodColumns(), progress, trailer)
+		},
+		samples: func(out grpc.ServerStreamingServer[stridepb.SelectResponse]) error {
+			return sendAll(out, works, &stridepb.SelectResponse{Frame: &stridepb.SelectResponse_Header{Header: &stridepb.Header{}}}, works,
+				&stridepb.SelectResponse{Frame: &stridepb.SelectResponse_Trailer{Trailer: &stridepb.SelectTrailer{}}})
+		},
+		answer: func(any, grpc.ServerStreamingServer[thanospb.QueryResponse]) error { return nil },
+	}
+	for _, info := range []*thanospb.InfoResponse{strideInfo, thanosInfo} {
+		client := connect(t, &peer{query: p.query, samples: p.samples, answer: p.answer}, info, Options{})
+		require.NoError(t, client.Refresh(t.Context()))
+		s, err := rangeQuery(t, client, nil).(remote.Streamer).Stream(t.Context())
+		require.NoError(t, err)
+		defer s.Close()
+		q, err := client.Querier(0, 1)
+		require.NoError(t, err)
+		defer q.Close()
+		set := q.Select(t.Context(), true, nil)
+		var got []remote.Sign
+		note := func(sign remote.Sign) { got = append(got, sign) }
+		require.Equal(t, info == strideInfo, set.(remote.Signaller).OnSign(note))
+		signaller, ok := s.(remote.Signaller)
+		require.Equal(t, info == strideInfo, ok)
+		if !ok {
+			continue
+		}
+		require.True(t, signaller.OnSign(note))
+		_, err = s.Next(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []remote.Sign{remote.Alive, remote.Begun, remote.Alive}, got)
+		_, err = s.Next(t.Context())
+		require.Equal(t, io.EOF, err)
+		require.Equal(t, []remote.Sign{remote.Alive, remote.Begun, remote.Alive, remote.Alive}, got)
+		got = nil
+		require.False(t, set.Next())
+		require.NoError(t, set.Err())
+		require.Equal(t, []remote.Sign{remote.Alive, remote.Begun, remote.Alive}, got)
+	}
 }
 
 // The query's own end is no fault of the node, on either wire.

@@ -28,6 +28,23 @@ type call[T any] struct {
 	recv     func() (*T, error)
 }
 
+// signs passes on the signs of life of a Stride node.
+type signs struct {
+	sign func(remote.Sign) // nil: nobody looks at them
+}
+
+// OnSign implements remote.Signaller.
+func (s *signs) OnSign(sign func(remote.Sign)) bool {
+	s.sign = sign
+	return true
+}
+
+func (s *signs) show(sign remote.Sign) {
+	if s.sign != nil {
+		s.sign(sign)
+	}
+}
+
 // start begins a call. Close has to be called on it. Calls that know of no query are one of their own.
 func start[T any](ctx context.Context, c *Client, patience time.Duration, open func(context.Context) (func() (*T, error), error)) (*call[T], error) {
 	if r := remote.RequestFrom(ctx); r.ID == "" {

@@ -80,8 +80,8 @@ func (q *querier) open(ctx context.Context, sorted bool, hints *storage.SelectHi
 	q.mu.Lock()
 	q.ends = append(q.ends, cancel)
 	q.mu.Unlock()
-	set := &seriesSet{client: q.client, end: cancel, sorted: sorted}
-	if q.api == stride {
+	set := &seriesSet{client: q.client, end: cancel, sorted: sorted, signals: q.api == stride}
+	if set.signals {
 		set.open = func() (seriesSource, error) { return q.openStride(ctx, sorted, hints, matchers) }
 	} else {
 		set.open = func() (seriesSource, error) { return q.openThanos(ctx, hints, matchers) }
@@ -178,13 +178,21 @@ type seriesSource interface {
 
 // seriesSet is an answer that is being read.
 type seriesSet struct {
-	client *Client
-	open   func() (seriesSource, error)
-	end    context.CancelFunc
-	sorted bool
-	source seriesSource // nil before the first Next
-	at     *chunkseries.Series
-	err    error
+	client  *Client
+	open    func() (seriesSource, error)
+	end     context.CancelFunc
+	sorted  bool
+	signals bool         // the node shows signs of life
+	source  seriesSource // nil before the first Next
+	sign    func(remote.Sign)
+	at      *chunkseries.Series
+	err     error
+}
+
+// OnSign implements remote.Signaller.
+func (s *seriesSet) OnSign(sign func(remote.Sign)) bool {
+	s.sign = sign
+	return s.signals
 }
 
 // Next implements storage.SeriesSet.
@@ -195,6 +203,9 @@ func (s *seriesSet) Next() bool {
 	if s.source == nil {
 		if s.source, s.err = s.open(); s.err != nil {
 			return false
+		}
+		if of, ok := s.source.(remote.Signaller); ok {
+			of.OnSign(s.sign)
 		}
 	}
 	before := s.at

@@ -14,11 +14,14 @@ import (
 // strideStream is the answer of a Stride node.
 type strideStream struct {
 	*call[stridepb.QueryResponse]
+	signs
 	steps   int
 	series  *wire.SeriesReader
 	trailer remote.Trailer
 	ended   bool
 }
+
+var _ remote.Signaller = (*strideStream)(nil)
 
 // openStride sends a query to a Stride node.
 func (c *Client) openStride(ctx context.Context, req *stridepb.QueryRequest, steps int) (remote.ColumnStream, error) {
@@ -65,7 +68,10 @@ func (s *strideStream) columns(ctx context.Context) (*remote.Columns, error) {
 			return nil, err
 		}
 		switch f := res.Frame.(type) {
-		case *stridepb.QueryResponse_Header, *stridepb.QueryResponse_Progress:
+		case *stridepb.QueryResponse_Header:
+			s.show(remote.Begun)
+		case *stridepb.QueryResponse_Progress:
+			s.show(remote.Alive)
 		case *stridepb.QueryResponse_Columns:
 			c, err := wire.DecodeColumns(f.Columns, s.steps, s.series)
 			if err != nil {
@@ -74,6 +80,7 @@ func (s *strideStream) columns(ctx context.Context) (*remote.Columns, error) {
 			if len(c.Series) > 0 {
 				return c, nil
 			}
+			s.show(remote.Alive)
 		case *stridepb.QueryResponse_Trailer:
 			s.trailer, err = wire.DecodeTrailer(f.Trailer, s.steps)
 			return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"github.com/stride-promql/stride/remote"
 	"github.com/stride-promql/stride/remote/proto/stridepb"
 	"github.com/stride-promql/stride/remote/proto/wire"
 	"github.com/stride-promql/stride/source/chunkseries"
@@ -18,6 +19,7 @@ import (
 // strideSeries are the series of a Stride node.
 type strideSeries struct {
 	*call[stridepb.SelectResponse]
+	signs
 	of      context.Context
 	labels  *wire.SeriesReader
 	chunks  wire.ChunkReader
@@ -115,9 +117,13 @@ func (s *strideSeries) receive() error {
 		return err
 	}
 	switch f := res.Frame.(type) {
-	case *stridepb.SelectResponse_Header, *stridepb.SelectResponse_Progress:
+	case *stridepb.SelectResponse_Header:
+		s.show(remote.Begun)
+	case *stridepb.SelectResponse_Progress:
+		s.show(remote.Alive)
 	case *stridepb.SelectResponse_Series:
 		s.pending = f.Series.Series
+		s.show(remote.Alive) // it may be a part of a series
 	case *stridepb.SelectResponse_Trailer:
 		s.ended = true
 		s.said, err = wire.DecodeAnnotations(f.Trailer.Annotations)

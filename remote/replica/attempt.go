@@ -29,6 +29,7 @@ type attempt[T any] struct {
 	cancel  context.CancelFunc
 	over    bool // the member knows how it ended
 	relief  *relief
+	life    life
 
 	ready  chan struct{}
 	answer answer[T]
@@ -52,6 +53,9 @@ func start[T any](ctx context.Context, m *member, open opener[T]) *attempt[T] {
 		}
 		if !a.failed() {
 			m.answered(time.Since(now))
+			if signals, begun, _ := a.life.now(); !begun {
+				m.showed(time.Since(now), signals)
+			}
 		}
 	}()
 	return a
@@ -63,6 +67,7 @@ func (a *attempt[T]) open(ctx context.Context, open opener[T]) (err error) {
 	got, err := open(ctx)
 	if err == nil {
 		a.answer = got
+		a.listen()
 	}
 	return err
 }

@@ -3,7 +3,6 @@ package replica
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,11 +19,12 @@ type member struct {
 	inFlight int
 	ewma     float64 // seconds until an answer begins, of late
 	last     time.Time
-	recent   [64]float64
-	count    int // answers that began
-	losses   int // in a row, to members that answered first
-	failures int // in a row
-	times    int // ejected in a row
+	headers  times     // until requests were let in, of nodes that say so
+	firsts   times     // until answers began, of others
+	losses   int       // in a row, to members that answered first
+	failures int       // in a row
+	times    int       // ejected in a row
+	asked    time.Time // since when requests wait of a member that has never answered
 	until    time.Time
 }
 
@@ -56,7 +56,11 @@ func (m *member) remembered(now time.Time) float64 {
 func (m *member) score(now time.Time) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return max(quick, m.remembered(now)) * float64(m.inFlight+1)
+	likely := max(quick, m.remembered(now))
+	if m.ewma == 0 && m.inFlight > 0 {
+		likely = max(likely, now.Sub(m.asked).Seconds())
+	}
+	return likely * float64(m.inFlight+1)
 }
 
 // usual is the time that answers took to begin when the member was last asked, in seconds; 0 is unknown.
@@ -78,6 +82,9 @@ func (m *member) forgotten(now time.Time, usual float64) bool {
 func (m *member) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.inFlight == 0 {
+		m.asked = time.Now()
+	}
 	m.inFlight++
 	m.counters.pick()
 }
@@ -92,8 +99,6 @@ func (m *member) answered(after time.Duration) {
 	s, now := after.Seconds(), time.Now()
 	m.observe(s, now)
 	m.losses = 0
-	m.recent[m.count%len(m.recent)] = s
-	m.count++
 }
 
 // observe takes a time into the mean.
@@ -155,22 +160,27 @@ func (m *member) ejected(now time.Time) bool {
 	return now.Before(m.until)
 }
 
-// late is how long to wait for an answer to begin before another member is asked: as long as 19 of 20 took lately.
-func (m *member) late() time.Duration {
+// showed notes how long it took until a member showed that it works on a request: by its header, or by the first piece of its answer where
+// there is none.
+func (m *member) showed(after time.Duration, header bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := min(m.count, len(m.recent))
-	if n == 0 {
-		return m.opts.LeastDelay
+	if header {
+		m.headers.add(after)
+	} else {
+		m.firsts.add(after)
 	}
-	sorted := slices.Clone(m.recent[:n])
-	slices.Sort(sorted)
-	p95 := time.Duration(sorted[min(n-1, n*19/20)] * float64(time.Second))
-	return max(m.opts.LeastDelay, p95)
 }
 
-// hangs is how long it takes for a member to be taken for one that hangs: far longer than an answer took lately, and than what
-// may be a query that takes long to begin.
-func (m *member) hangs() time.Duration { return max(5*time.Second, 20*m.late()) }
+// late is how long to wait for the header of an answer, or for its first piece where there is none, before another member is asked: as long as
+// 19 of 20 took lately.
+func (m *member) late(header bool) time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if header {
+		return max(m.opts.LeastDelay, m.headers.p95())
+	}
+	return max(m.opts.LeastDelay, m.firsts.p95())
+}
 
 func shuffle(m []*member) { rand.Shuffle(len(m), func(i, j int) { m[i], m[j] = m[j], m[i] }) }

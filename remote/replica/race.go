@@ -128,19 +128,19 @@ func (r *race[T]) late() (<-chan time.Time, func() bool) {
 		return nil, func() bool { return false }
 	}
 	a := r.running[0]
-	wait := a.member.late()
-	if left := wait - time.Since(a.since); left > 0 {
-		wait = left
+	left, limit := a.lateIn()
+	if left <= 0 {
+		left = limit
 	}
-	t := time.NewTimer(wait)
+	t := time.NewTimer(left)
 	return t.C, t.Stop
 }
 
-// hedge asks another member, if the budget allows it or the one that was asked seems to hang. Such a one has all but failed, so that it takes
-// nothing from the budget.
+// hedge asks another member if the one that was asked is late, and the budget allows it, or if it seems to hang. Such a one has all but failed, so
+// that it takes nothing from the budget. It may not be late any more: a sign of life may have come.
 func (r *race[T]) hedge() {
 	a := r.running[0]
-	if time.Since(a.since) >= a.member.hangs() || r.turns.more() && r.group.budget.spend() {
+	if left, _ := a.lateIn(); a.hangs() || left <= 0 && r.turns.more() && r.group.budget.spend() {
 		r.ask(true)
 	}
 }
@@ -157,7 +157,7 @@ func (r *race[T]) win(a *attempt[T]) {
 	took := time.Since(a.since)
 	for _, l := range without(r.running, a) {
 		o, waited := cancelled, time.Since(l.since)
-		if waited >= max(l.member.hangs(), 2*took) {
+		if l.hangs() && waited >= 2*took {
 			o = failed
 		}
 		l.member.outrun(waited, a.member.usual())

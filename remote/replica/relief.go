@@ -23,12 +23,20 @@ func (r *race[T]) watch(ctx context.Context) *relief {
 	w := a.relief
 	if w != nil {
 		w.timer.Reset(w.after)
+		a.life.watched = w
 		return w
 	}
-	w = &relief{after: a.member.hangs(), back: make(chan struct{}), done: make(chan error, 1)}
-	a.relief = w
+	w = &relief{after: a.hangsAfter(), back: make(chan struct{}), done: make(chan error, 1)}
+	a.relief, a.life.watched = w, w
 	w.timer = time.AfterFunc(w.after, func() { w.done <- r.relieve(ctx, w) })
 	return w
+}
+
+// putOff is called when the member shows a sign of life, by whoever waits for its piece.
+func (w *relief) putOff() {
+	if w != nil && w.timer.Stop() {
+		w.timer.Reset(w.after)
+	}
 }
 
 // relieve has others race with the winner for the next piece.

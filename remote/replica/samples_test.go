@@ -26,6 +26,7 @@ type samples struct {
 	refuses error // of Querier
 	count   int
 	happens func(ctx context.Context, n int) error // nil: nothing
+	signs   int                                    // of life, that come before the third series; 0: it gives none
 	warns   error
 	open    atomic.Int64
 	stored  chunkenc.Chunk
@@ -133,10 +134,26 @@ type memberSet struct {
 	ctx context.Context
 	n   int
 	err error
+
+	sign func(remote.Sign)
+}
+
+func (s *memberSet) OnSign(sign func(remote.Sign)) bool {
+	s.sign = sign
+	return s.of.signs > 0
 }
 
 func (s *memberSet) Next() bool {
 	s.n++
+	if s.of.signs > 0 && s.n == 1 {
+		s.sign(remote.Begun)
+	}
+	if s.n == 3 {
+		for range s.of.signs {
+			time.Sleep(remote.SignEvery)
+			s.sign(remote.Alive)
+		}
+	}
 	if s.of.happens != nil {
 		s.of.running.Add(1)
 		defer s.of.running.Add(-1)

@@ -51,6 +51,12 @@ func (s *memberSeries[T]) Next(context.Context) (T, error) {
 	return none, io.EOF
 }
 
+// OnSign implements remote.Signaller, for members that show signs of life.
+func (s *memberSeries[T]) OnSign(sign func(remote.Sign)) bool {
+	of, ok := s.set.(remote.Signaller)
+	return ok && of.OnSign(sign)
+}
+
 // Close implements answer. The series end with the querier that they are of.
 func (s *memberSeries[T]) Close() error { return nil }
 

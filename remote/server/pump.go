@@ -59,10 +59,8 @@ func (s *Server) limitTime(ctx context.Context, own time.Duration) (context.Cont
 	return context.WithTimeout(ctx, limit)
 }
 
-// progressEvery is how long a stream is silent at most: by it the other side tells a node that works from one that hangs.
-const progressEvery = 500 * time.Millisecond
-
-// pump sends what produce emits, and progress whenever nothing else went out for a while. It returns once produce has. produce runs on a
+// pump sends what produce emits, and progress whenever nothing else went out for remote.SignEvery: by it the other side tells a node that works
+// from one that hangs. It returns once produce has. produce runs on a
 // goroutine of its own, one item ahead of what gRPC's flow control lets out.
 func pump[T any](ctx context.Context, s *Server, send func(T) error, progress T, produce func(ctx context.Context, emit func(T) error) error) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -81,7 +79,7 @@ func pump[T any](ctx context.Context, s *Server, send func(T) error, progress T,
 			}
 		})
 	}()
-	ticker := time.NewTicker(progressEvery)
+	ticker := time.NewTicker(remote.SignEvery)
 	defer ticker.Stop()
 	var sent error
 	for {
@@ -96,7 +94,7 @@ func pump[T any](ctx context.Context, s *Server, send func(T) error, progress T,
 			if sent == nil {
 				sent = send(item)
 			}
-			ticker.Reset(progressEvery)
+			ticker.Reset(remote.SignEvery)
 		case <-ticker.C:
 			if sent == nil {
 				sent = send(progress)
