@@ -63,7 +63,7 @@ func (f *endpointFlags) register(cmd *kingpin.CmdClause) {
 	cmd.Flag("query.replica-strategy", "Of nodes that hold the same data: hedge asks a second one when the first is late, race two at once.").
 		Default(string(replica.Hedge)).EnumVar(&f.strategy, string(replica.Hedge), string(replica.Race))
 	cmd.Flag("grpc-compression", "How messages to other nodes, and theirs, are compressed: "+wire.Snappy+" or none.").Default("none").EnumVar(&f.compression, wire.Snappy, "none")
-	cmd.Flag("store.response-timeout", "How long a Thanos node may be silent while it sends samples; 0s: no limit.").Default("0s").SetValue(&f.silence)
+	cmd.Flag("store.response-timeout", "How long a Thanos node, or a Prometheus server that is read, may be silent while it sends samples; 0s: no limit.").Default("0s").SetValue(&f.silence)
 	cmd.Flag("endpoint.limits.select-series", "Most series that another node may send for one selector; more make the query fail; 0: no limit.").Default("0").Int64Var(&f.maxSeries)
 	cmd.Flag("endpoint.limits.select-samples", "Most samples that another node may send for one selector; 0: no limit.").Default("0").Int64Var(&f.maxSamples)
 	cmd.Flag("endpoint.limits.select-bytes", "Most bytes of labels and chunks that another node may send for one selector, such as 1GB; 0: no limit.").Default("0").BytesVar(&f.maxSelection)

@@ -51,6 +51,7 @@ func (o *Oracle) Answers(t testing.TB, url string, queries []string) {
 			}
 		}
 	}
+	require.Greater(t, samples, compared, "answers without data show nothing")
 	t.Logf("%d answers compared, of %d samples", compared, samples)
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/storage"
+	"github.com/stretchr/testify/require"
 
 	"github.com/stride-promql/stride/e2e/containers"
 	"github.com/stride-promql/stride/e2e/deployments"
@@ -34,8 +35,37 @@ func inBothModes(t *testing.T, e *containers.Environment, right *oracle.Oracle, 
 	nodes := deployments.Strides(e, containers.Options{}, leaves)
 	for _, mode := range []string{"distributed", "local"} {
 		t.Run(mode, func(t *testing.T) {
+			before := takenBy(nodes...)
 			root := e.Stride("root-"+mode, append(append(containers.Endpoints(nodes...), "--query.mode="+mode), flags...)...)
 			right.Answers(t, root.URL, append(oracle.Queries(), byExternalLabel...))
+			after := takenBy(nodes...)
+			sent := root.Metric(endpointRequests, parts)
+			if mode == "local" {
+				require.Zero(t, sent, "the root asks for samples alone")
+				require.Equal(t, before, after)
+				return
+			}
+			// Queries that cannot be split are asked for samples as well.
+			require.NotZero(t, sent)
+			for i, n := range nodes {
+				require.Greater(t, after[i], before[i], "%s evaluates nothing", n.Name)
+			}
 		})
 	}
+}
+
+// The metrics that count requests between nodes, and the method by which Stride nodes ask others to evaluate parts of queries: those for samples have
+// others.
+const (
+	endpointRequests = "stride_endpoint_request_duration_seconds_count"
+	serverRequests   = "stride_remote_server_request_duration_seconds_count"
+	parts            = `method="/stride.v1.Engine/Query"`
+)
+
+// takenBy is how many parts of queries each of some nodes has been asked by others.
+func takenBy(nodes ...*containers.Node) (out []float64) {
+	for _, n := range nodes {
+		out = append(out, n.Metric(serverRequests, parts))
+	}
+	return out
 }

@@ -3,10 +3,15 @@ package scenarios
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/stride-promql/stride/e2e/containers"
 	"github.com/stride-promql/stride/e2e/deployments"
 	"github.com/stride-promql/stride/e2e/oracle"
 )
+
+// thanosParts is the beginning of the methods by which parts of queries are asked for that go from or to Thanos.
+const thanosParts = `method="/thanos.Query/`
 
 // Stride leaves under a Thanos root, which gives them parts of queries.
 func TestThanosRoot(t *testing.T) {
@@ -15,6 +20,9 @@ func TestThanosRoot(t *testing.T) {
 	leaves := deployments.Strides(e, containers.Options{}, deployments.BlockDirectories(all))
 	root := e.ThanosQuery("root", leaves, "--query.promql-engine=thanos", "--query.mode=distributed")
 	right.Answers(t, root.URL, oracle.Queries())
+	for _, l := range leaves {
+		require.NotZero(t, l.Metric(serverRequests, thanosParts), "%s evaluates nothing", l.Name)
+	}
 }
 
 // Thanos leaves, each in front of a pair of Prometheus servers, under a Stride root, which gives them parts of queries.
@@ -27,4 +35,7 @@ func TestThanosLeaves(t *testing.T) {
 	}
 	root := e.Stride("root", append(containers.Endpoints(leaves...), deployments.ByReplica)...)
 	right.Answers(t, root.URL, oracle.Queries())
+	for _, l := range leaves {
+		require.NotZero(t, root.Metric(endpointRequests, `endpoint="`+l.GRPC()+`",`+thanosParts), "%s evaluates nothing", l.Name)
+	}
 }

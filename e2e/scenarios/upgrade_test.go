@@ -23,7 +23,11 @@ func TestUpgrade(t *testing.T) {
 	for name, build := range map[string]string{"newest root": "stride", "older root": "stride-olderplan"} {
 		t.Run(name, func(t *testing.T) {
 			root := e.StrideOf(build, "root-"+build, containers.Options{}, containers.Endpoints(older, newer)...)
+			before := takenBy(older, newer)
 			right.Answers(t, root.URL, oracle.Queries())
+			for i, taken := range takenBy(older, newer) {
+				require.Greater(t, taken, before[i], "a leaf evaluates nothing")
+			}
 		})
 	}
 }

@@ -106,6 +106,13 @@ func (s *call[T]) error(err error) error {
 	return s.client.error(err)
 }
 
+// finish waits for the end of a call whose answer is there, which comes right behind it: without it the call would count as cancelled.
+func (s *call[T]) finish(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_, _ = s.next(ctx)
+}
+
 // close ends the call.
 func (s *call[T]) close() { s.end(context.Canceled) }
 

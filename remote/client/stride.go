@@ -82,7 +82,9 @@ func (s *strideStream) columns(ctx context.Context) (*remote.Columns, error) {
 			}
 			s.show(remote.Alive)
 		case *stridepb.QueryResponse_Trailer:
-			s.trailer, err = wire.DecodeTrailer(f.Trailer, s.steps)
+			if s.trailer, err = wire.DecodeTrailer(f.Trailer, s.steps); err == nil {
+				s.finish(ctx)
+			}
 			return nil, err
 		case *stridepb.QueryResponse_Error:
 			return nil, wire.DecodeError(f.Error)

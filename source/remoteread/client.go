@@ -31,7 +31,8 @@ type Options struct {
 	// Interval is how often the server is asked for its external labels, and for the time of its oldest sample; 0 is 10 s. Timeout is how
 	// long it may take to answer that; 0 is 5 s.
 	Interval, Timeout time.Duration
-	// Patience is how long the server may be silent while it answers; 0 is 1 min.
+	// Patience is how long the server may be silent while it answers; 0 is no limit, but 1 min for names and values of
+	// labels, which no timeout of a query ends.
 	Patience time.Duration
 	// MaxSeries, MaxSamples and MaxBytes are the most that is read for one selector; 0 is no limit.
 	MaxSeries, MaxSamples, MaxBytes int64
@@ -46,9 +47,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
-	}
-	if o.Patience <= 0 {
-		o.Patience = time.Minute
 	}
 	return o
 }

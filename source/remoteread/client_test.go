@@ -2,14 +2,17 @@ package remoteread
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -374,6 +377,69 @@ func TestRefusalsAndSilence(t *testing.T) {
 	_, err = New("http://user:secret@localhost:9090", Options{})
 	require.ErrorContains(t, err, "has a user name in it")
 	require.NotContains(t, err.Error(), "secret")
+}
+
+// slow is a server that thinks for as long before it begins to answer a read request, and before all that it sends.
+type slow struct {
+	server *server
+	delay  time.Duration
+}
+
+func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	s.server.Config.Handler.ServeHTTP(w, r)
+	res := w.Result()
+	if strings.HasSuffix(r.URL.Path, readPath) {
+		res.Body = slowBody{res.Body, s.delay, r.Context()}
+		return res, wait(r.Context(), s.delay)
+	}
+	return res, nil
+}
+
+type slowBody struct {
+	io.ReadCloser
+	delay time.Duration
+	ctx   context.Context
+}
+
+func (b slowBody) Read(p []byte) (int, error) {
+	if err := wait(b.ctx, b.delay); err != nil {
+		return 0, err
+	}
+	return b.ReadCloser.Read(p)
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Without a limit a server may be silent for as long as who asks waits.
+func TestPatience(t *testing.T) {
+	s := newServer(t, load, labels.EmptyLabels())
+	for patience, want := range map[time.Duration]string{0: "", 2 * time.Hour: "", 59 * time.Minute: "not given a sign of life for 59m0s"} {
+		synctest.Test(t, func(t *testing.T) {
+			c := dial(t, s, Options{Patience: patience, HTTP: &http.Client{Transport: slow{s, time.Hour}}})
+			q, err := c.Querier(0, 1e9)
+			require.NoError(t, err)
+			defer q.Close()
+			n := 0
+			set := q.Select(t.Context(), true, nil, matchers(t, "up")...)
+			for set.Next() {
+				n++
+			}
+			if want != "" {
+				require.ErrorContains(t, set.Err(), want)
+				return
+			}
+			require.NoError(t, set.Err())
+			require.Equal(t, 4, n)
+		})
+	}
 }
 
 func TestLimits(t *testing.T) {

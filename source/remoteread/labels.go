@@ -1,6 +1,7 @@
 package remoteread
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -59,7 +61,7 @@ func (q labelQuerier) list(ctx context.Context, path string, hints *storage.Labe
 	if q.maxt < maxTime {
 		params.Set("end", seconds(q.maxt))
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.opts.Patience)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.opts.Patience, time.Minute))
 	defer cancel()
 	var found []string
 	said, err := c.getAnswer(ctx, path, params, &found)

@@ -216,14 +216,13 @@ func (s *seriesSet) ask() error {
 	req.Header.Set("Content-Encoding", "snappy")
 	req.Header.Set("Content-Type", samplesType)
 	req.Header.Set("X-Prometheus-Remote-Read-Version", "0.1.0")
-	patience := s.client.opts.Patience
-	watch := time.AfterFunc(patience, func() { s.cancel(errSilent(patience)) })
+	watch := newWatch(s.client.opts.Patience, s.cancel)
 	res, err := s.client.do(req)
+	watch.stop() // whoever reads may take its time
 	if err != nil {
-		watch.Stop()
 		return err
 	}
-	body := &watched{body: res.Body, watch: watch, patience: patience, client: s.client, limit: s.client.opts.MaxBytes}
+	body := &watched{body: res.Body, watch: watch, client: s.client, limit: s.client.opts.MaxBytes}
 	s.body = body
 	kind, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
 	switch strings.TrimSpace(kind) {
@@ -245,20 +244,45 @@ func (e errSilent) Error() string {
 	return fmt.Sprintf("it has not given a sign of life for %s", time.Duration(e))
 }
 
+// watch ends a request to a server that is silent for too long while something is waited for.
+type watch struct {
+	patience time.Duration
+	timer    *time.Timer // nil: there is no limit
+}
+
+// newWatch waits for the first sign of life.
+func newWatch(patience time.Duration, cancel context.CancelCauseFunc) watch {
+	if patience <= 0 {
+		return watch{}
+	}
+	return watch{patience, time.AfterFunc(patience, func() { cancel(errSilent(patience)) })}
+}
+
+func (w watch) start() {
+	if w.timer != nil {
+		w.timer.Reset(w.patience)
+	}
+}
+
+func (w watch) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
 // watched is a body that has to go on coming, and may have so many bytes.
 type watched struct {
-	body     io.ReadCloser
-	watch    *time.Timer
-	patience time.Duration
-	client   *Client
-	limit    int64 // 0: none
-	read     int64
+	body   io.ReadCloser
+	watch  watch
+	client *Client
+	limit  int64 // 0: none
+	read   int64
 }
 
 // Read implements io.Reader.
 func (w *watched) Read(b []byte) (int, error) {
-	w.watch.Reset(w.patience)
-	defer w.watch.Stop() // whoever reads may take its time
+	w.watch.start()
+	defer w.watch.stop() // whoever reads may take its time
 	n, err := w.body.Read(b)
 	if w.read += int64(n); w.limit > 0 && w.read > w.limit {
 		return n, w.client.tooMany(w.limit, "bytes")
@@ -268,6 +292,6 @@ func (w *watched) Read(b []byte) (int, error) {
 
 // Close implements io.Closer.
 func (w *watched) Close() error {
-	w.watch.Stop()
+	w.watch.stop()
 	return w.body.Close()
 }
