@@ -23,3 +23,14 @@ func Pairs(t testing.TB, e *containers.Environment, all []Region) (leaves []Leaf
 	}
 	return leaves
 }
+
+// PairWithOutages is an environment of which each server missed what is in one block of four, one after the other.
+func PairWithOutages(t testing.TB, e *containers.Environment, r Region) Leaf {
+	t.Helper()
+	a, b := r.Blocks, r.second()
+	return Leaf{
+		Name:   r.Name,
+		Stores: []*containers.Node{Replica(t, e, r.Name, "a", a[0], a[1], a[3]), Replica(t, e, r.Name, "b", b[0], b[2], b[3])},
+		Flags:  []string{ByReplica},
+	}
+}

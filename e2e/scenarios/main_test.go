@@ -14,10 +14,13 @@ import (
 	"github.com/stride-promql/stride/e2e/oracle"
 )
 
-// regions are environments with eight hours of data in four blocks.
+// size is that of an environment: eight hours of data in four blocks.
+var size = []string{"--series", "300", "--duration", "8h"}
+
+// regions are environments of that size.
 func regions(t *testing.T, e *containers.Environment, n int, profile string) ([]deployments.Region, *oracle.Oracle) {
 	t.Helper()
-	all := deployments.Regions(t, e, n, profile, "--series", "300", "--duration", "8h")
+	all := deployments.Regions(t, e, n, profile, size...)
 	return all, oracleOf(deployments.Merged(all))
 }
 

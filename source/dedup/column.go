@@ -70,6 +70,12 @@ func (c *column) read(r replica) error {
 		whole := chunkseries.Series{Labels: r.labels, Chunks: metas}
 		return c.iterate(whole.Samples().Iterator(nil))
 	}
+	return c.readChunks(metas)
+}
+
+// readChunks makes the samples of chunks that do not overlap those of the column.
+func (c *column) readChunks(metas []chunks.Meta) error {
+	c.reset()
 	for _, m := range metas {
 		if err := c.decode(m.Chunk); err != nil {
 			return err

@@ -163,21 +163,40 @@ type series struct {
 // Labels implements storage.Series.
 func (s *series) Labels() labels.Labels { return s.replicas[0].labels }
 
-// Iterator implements storage.Series. Replicas are folded from the left, two at a time.
+// Iterator implements storage.Series.
 func (s *series) Iterator(again chunkenc.Iterator) chunkenc.Iterator {
 	out, ok := again.(*samples)
 	if !ok {
 		out = &samples{}
 	}
 	out.i = -1
-	if out.err = out.read(s.replicas[0]); out.err != nil {
+	if out.err = s.merge(out); out.err != nil {
 		out.reset()
-		return out
 	}
-	for _, r := range s.replicas[1:] {
-		if out.err = out.b.read(r); out.err != nil {
-			out.reset()
-			return out
+	return out
+}
+
+// merge folds the replicas from the left, two at a time.
+func (s *series) merge(out *samples) error {
+	n, read := len(s.replicas), func(i int, to *column) error { return to.read(s.replicas[i]) }
+	if s.algorithm == Penalty && n > 1 {
+		switch split, ok, err := virtual(s.replicas); {
+		case err != nil:
+			return err
+		case ok:
+			n, read = len(split), func(i int, to *column) error { return to.readChunks(split[i]) }
+		}
+	}
+	out.reset()
+	for i := range n {
+		if i == 0 {
+			if err := read(0, &out.column); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := read(i, &out.b); err != nil {
+			return err
 		}
 		out.a, out.column = out.column, out.a
 		out.reset()
@@ -190,5 +209,5 @@ func (s *series) Iterator(again chunkenc.Iterator) chunkenc.Iterator {
 			newPenalty(&out.a, &out.b, s.counter).merge(&out.column)
 		}
 	}
-	return out
+	return nil
 }
