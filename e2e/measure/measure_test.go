@@ -25,7 +25,7 @@ import (
 var (
 	results = flag.String("results", "", "file to add results to; what is there already is not measured again")
 	runs    = flag.Int("runs", 20, "how often each query runs in each mode at least")
-	spare   = flag.Duration("spare", 30*time.Second, "for how long a query may run more often than that, up to 100 times")
+	spare   = flag.Duration("spare", 20*time.Second, "for how long a query may run more often than that, up to 100 times")
 	only    = flag.String("only", "", "part of the names of the cases to measure, as in pairs/10000")
 )
 
