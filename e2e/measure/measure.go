@@ -27,6 +27,9 @@ var Modes = []string{Distributed, Local, ThanosDistributed, ThanosLocal}
 // Quota is how much of two cores a root, and each of its leaves, may use in all modes: none of them takes from the others.
 func Quota(leaves int) float64 { return math.Floor(200/float64(leaves+1)) / 100 }
 
+// FourLeaves is the deployment of block directories with four regions instead of two, and a leaf for each.
+const FourLeaves = "block directories, four leaves"
+
 // Query is what is asked.
 type Query struct {
 	Name, Expr string

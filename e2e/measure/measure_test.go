@@ -41,7 +41,7 @@ var cases = []struct {
 	{"block directories", "direct", 10_000, nil, []string{Distributed, Local}},
 	{"block directories", "direct", 100_000, nil, []string{Distributed, Local}},
 	{"sidecars by label", "direct", 100_000, []string{"sum, few groups", "histogram_quantile"}, Modes},
-	{fourLeaves, "direct", 100_000, []string{"sum, few groups", "histogram_quantile", "topk", "avg"}, []string{Distributed, Local}},
+	{FourLeaves, "direct", 100_000, []string{"sum, few groups", "histogram_quantile", "topk", "avg"}, []string{Distributed, Local}},
 	{"block directories", "direct", many, []string{"sum, few groups", "avg"}, []string{Distributed, Local}},
 	{"gateways and pairs", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
 	{"sidecars by time", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
@@ -51,6 +51,8 @@ var cases = []struct {
 	{"pairs", "1 Gbit/s, 2 ms", 10_000, []string{"sum, few groups", "sum, many groups", "series"}, Modes},
 	{"block directories", "1 Gbit/s, 2 ms", 100_000, []string{"sum, few groups", "sum, many groups", "series"}, []string{Distributed, Local}},
 	{"pairs apart", "direct", 10_000, []string{"sum, few groups", "sum, many groups", "avg"}, Modes},
+	{"gateway by hash", "direct", 100_000, []string{"sum, few groups", "histogram_quantile"}, Modes},
+	{"pairs", "direct", 100_000, []string{"sum, few groups"}, Modes},
 }
 
 func TestMeasure(t *testing.T) {
@@ -70,7 +72,7 @@ func TestMeasure(t *testing.T) {
 			}
 			queries = slices.DeleteFunc(slices.Clone(queries), func(q Query) bool {
 				return !slices.ContainsFunc(c.modes, func(mode string) bool {
-					return !w.has(Result{Model: c.model, Network: c.network, Series: 2 * c.series, Query: q.Name, Mode: mode})
+					return !w.has(Result{Model: c.model, Network: c.network, Series: c.series, Query: q.Name, Mode: mode})
 				})
 			})
 			if len(queries) == 0 {
@@ -156,9 +158,6 @@ func compare(t *testing.T, roots []*root, q Query, s span) (out []Result) {
 	return out
 }
 
-// fourLeaves are block directories of four regions.
-const fourLeaves = "block directories, four leaves"
-
 // many series are measured over less time.
 const many = 1_000_000
 
@@ -178,7 +177,7 @@ func spanOf(model string, series int) span {
 func deploy(t *testing.T, e *containers.Environment, model string, series int) (leaves []deployments.Leaf, flags []string) {
 	t.Helper()
 	n, s := 2, spanOf(model, series)
-	if model == "receivers" || model == "gateway by hash" || model == fourLeaves {
+	if model == "receivers" || model == "gateway by hash" || model == FourLeaves {
 		n = 4
 	}
 	flags = []string{"--series", fmt.Sprint(series / n), "--duration", s.length.String(), "--interval", s.interval.String()}
@@ -199,7 +198,7 @@ func deploy(t *testing.T, e *containers.Environment, model string, series int) (
 		return deployments.Receivers(t, e, all), nil
 	case "gateway by hash":
 		return deployments.ByHash([]*containers.Node{e.StoreGateway("gateway", deployments.Upload(t, e, all))}, 2), nil
-	case "block directories", fourLeaves:
+	case "block directories", FourLeaves:
 		return deployments.BlockDirectories(all), nil
 	}
 	t.Fatalf("no model %q", model)

@@ -122,8 +122,14 @@ func write(w *bytes.Buffer, r *measure.Results, all []*comparison) {
 		fmt.Fprintf(w, "The same of 100,000 series and more, without *sum, many groups*, whose answer is nearly as large as what it is made of:\n\n")
 		table(w, shares(large))
 	}
+	four := slices.DeleteFunc(slices.Clone(all), func(c *comparison) bool { return c.model != measure.FourLeaves })
+	if len(four) > 0 {
+		fmt.Fprintf(w, "The same of four leaves, with 100,000 series:\n\n")
+		table(w, shares(four))
+	}
 	fmt.Fprintf(w, "All have the same part, so that distributed execution takes no less than a leaf takes to read and evaluate its part of the series (*CPU leaves*), and local execution no less than "+
-		"the root takes to evaluate all of them (*CPU root*). Some MiB of the root's memory are there whatever the query: *instant sum* receives a few KiB.\n\n")
+		"the root takes to evaluate all of them (*CPU root*): the more leaves, the better. Some MiB of the root's memory are there whatever the query: *instant sum* receives a few KiB. "+
+		"[docs/performance.md](docs/performance.md#distributed-execution) says what profiles show.\n\n")
 }
 
 // shares are the rows of a table of geometric means.
