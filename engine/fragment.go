@@ -61,7 +61,7 @@ func (e *Engine) NewFragmentQuery(ctx context.Context, queryable storage.Queryab
 	if err := q.optimizeFragment(); err != nil {
 		return nil, err
 	}
-	return &fragmentQuery{query: q}, nil
+	return &fragmentQuery{q}, nil
 }
 
 // optimizeFragment makes the plan: passes that make one engine's work less run here, the others have run at the root. A distributed
@@ -88,17 +88,14 @@ func (q *query) narrow() {
 }
 
 // fragmentQuery is the query of a part.
-type fragmentQuery struct {
-	*query
-	inner bool // see RemoteOpts
-}
+type fragmentQuery struct{ *query }
 
 var _ remote.Streamer = (*fragmentQuery)(nil)
 
 // Stream implements remote.Streamer.
 func (q *fragmentQuery) Stream(ctx context.Context) (remote.ColumnStream, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &fragmentStream{query: q.query, inner: q.inner, cancel: cancel, columns: make(chan *remote.Columns), done: make(chan struct{})}
+	s := &fragmentStream{query: q.query, cancel: cancel, columns: make(chan *remote.Columns), done: make(chan struct{})}
 	q.emit = func(c *remote.Columns) error {
 		select {
 		case s.columns <- c:
@@ -157,7 +154,6 @@ func (q *fragmentQuery) Exec(ctx context.Context) *promql.Result {
 // fragmentStream is a part that runs.
 type fragmentStream struct {
 	query    *query
-	inner    bool // see RemoteOpts
 	cancel   context.CancelFunc
 	columns  chan *remote.Columns
 	done     chan struct{}
@@ -180,7 +176,7 @@ func (s *fragmentStream) Next(ctx context.Context) (*remote.Columns, error) {
 	if own := errorOfQuery(s.err); own != nil {
 		return nil, &remote.QueryError{Err: own}
 	}
-	if s.inner && ofLimit(s.err) {
+	if s.query.inner && ofLimit(s.err) {
 		return nil, &remote.LimitError{Err: s.err}
 	}
 	return nil, s.err

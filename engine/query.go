@@ -44,6 +44,7 @@ type query struct {
 
 	// Of a part of another engine's query: its steps, how it came, and what takes the result.
 	fragment *logicalplan.Fragment
+	inner    bool // see RemoteOpts
 	encoded  []byte
 	emit     func(*remote.Columns) error
 

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -50,15 +51,7 @@ func Union(intervals ...Interval) Intervals {
 			sorted = append(sorted, i)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b Interval) int {
-		switch {
-		case a.Start < b.Start:
-			return -1
-		case a.Start > b.Start:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(sorted, func(a, b Interval) int { return cmp.Compare(a.Start, b.Start) })
 	out := sorted[:0]
 	for _, i := range sorted {
 		if n := len(out); n > 0 && (out[n-1].End == math.MaxInt64 || i.Start <= out[n-1].End+1) {

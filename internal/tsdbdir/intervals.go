@@ -1,6 +1,7 @@
 package tsdbdir
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -55,15 +56,7 @@ func intervals(db *tsdb.DB, newest int64) []Interval {
 // default is a gap whatever is beside it. And whatever lasts less than leastGap is none, even where a block is nearly empty. To
 // err is safe on one side alone: a gap has no samples, so that it is no wrong answer to announce one, only a slower one.
 func bridge(ranges []Interval) (out []Interval) {
-	slices.SortFunc(ranges, func(a, b Interval) int {
-		switch {
-		case a.MinTime < b.MinTime:
-			return -1
-		case a.MinTime > b.MinTime:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(ranges, func(a, b Interval) int { return cmp.Compare(a.MinTime, b.MinTime) })
 	var last int64 // length of the range that the last interval ends with
 	for _, r := range ranges {
 		length := r.MaxTime - r.MinTime + 1

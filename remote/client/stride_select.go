@@ -126,7 +126,9 @@ func (s *strideSeries) receive() error {
 		s.show(remote.Alive) // it may be a part of a series
 	case *stridepb.SelectResponse_Trailer:
 		s.ended = true
-		s.said, err = wire.DecodeAnnotations(f.Trailer.Annotations)
+		if s.said, err = wire.DecodeAnnotations(f.Trailer.Annotations); err == nil {
+			s.finish(s.of)
+		}
 		return err
 	case *stridepb.SelectResponse_Error:
 		return wire.DecodeError(f.Error)

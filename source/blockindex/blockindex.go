@@ -29,6 +29,7 @@ package blockindex
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -141,23 +142,26 @@ func (b *block) Index() (_ tsdb.IndexReader, err error) {
 		b.cache.release(f)
 		return inner, nil
 	}
-	return &reader{IndexReader: inner, cache: b.cache, file: f}, nil
+	return &reader{IndexReader: inner, block: b, file: f}, nil
 }
 
 // reader is the index of a block for one query.
 type reader struct {
 	tsdb.IndexReader
-	cache *Cache
+	block *block
 	file  *file
 }
 
 // Series implements tsdb.IndexReader. The labels' strings are those of the mapped file, and valid until Close.
 func (r *reader) Series(ref storage.SeriesRef, builder *labels.ScratchBuilder, chks *[]chunks.Meta) error {
-	return r.file.series(ref, builder, chks)
+	if err := r.file.series(ref, builder, chks); err != nil {
+		return fmt.Errorf("block %s: %w", r.block.Meta().ULID, err)
+	}
+	return nil
 }
 
 // Close implements tsdb.IndexReader.
 func (r *reader) Close() error {
-	r.cache.release(r.file)
+	r.block.cache.release(r.file)
 	return r.IndexReader.Close()
 }

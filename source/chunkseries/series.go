@@ -18,15 +18,15 @@ type Series struct {
 	Chunks []chunks.Meta
 }
 
-// Arrange puts the chunks in order and leaves copies out, which come from nodes that ask several ones with the same data. It tells whether
-// chunks overlap then.
+// Arrange puts the chunks in order, those of the same times by their bytes as Thanos does, and leaves copies out, which come from nodes that ask
+// several ones with the same data. It tells whether chunks overlap then.
 func (s *Series) Arrange() (overlap bool) {
 	sorted := slices.IsSortedFunc(s.Chunks, compareChunks)
 	if !sorted {
 		slices.SortStableFunc(s.Chunks, compareChunks)
 	}
 	s.Chunks = slices.CompactFunc(s.Chunks, func(a, b chunks.Meta) bool {
-		return compareChunks(a, b) == 0 && a.Chunk.Encoding() == b.Chunk.Encoding() && bytes.Equal(a.Chunk.Bytes(), b.Chunk.Bytes())
+		return compareChunks(a, b) == 0
 	})
 	for i := 1; i < len(s.Chunks); i++ {
 		overlap = overlap || s.Chunks[i].MinTime <= s.Chunks[i-1].MaxTime
@@ -35,7 +35,10 @@ func (s *Series) Arrange() (overlap bool) {
 }
 
 func compareChunks(a, b chunks.Meta) int {
-	return cmp.Or(cmp.Compare(a.MinTime, b.MinTime), cmp.Compare(a.MaxTime, b.MaxTime))
+	if c := cmp.Or(cmp.Compare(a.MinTime, b.MinTime), cmp.Compare(a.MaxTime, b.MaxTime)); c != 0 {
+		return c
+	}
+	return cmp.Or(bytes.Compare(a.Chunk.Bytes(), b.Chunk.Bytes()), cmp.Compare(a.Chunk.Encoding(), b.Chunk.Encoding()))
 }
 
 // Samples are those of all chunks; of samples with the same time there is one.

@@ -69,6 +69,12 @@ func TestSeries(t *testing.T) {
 			}
 		})
 	}
+	// A copy is found whatever lies between.
+	x, y := chunk(t, 1, 3), chunks.Meta{MinTime: 1, MaxTime: 3, Chunk: chunk(t, 1, 4).Chunk}
+	twice := &Series{Chunks: []chunks.Meta{x, y, x}}
+	require.True(t, twice.Arrange())
+	require.Len(t, twice.Chunks, 2)
+
 	empty := &Series{Labels: labels.FromStrings("a", "1")}
 	require.Equal(t, chunkenc.ValNone, empty.Samples().Iterator(nil).Next())
 	require.False(t, empty.ChunkSeries().Iterator(nil).Next())

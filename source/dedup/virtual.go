@@ -1,11 +1,11 @@
 package dedup
 
 import (
-	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/prometheus/prometheus/tsdb/chunks"
+
+	"github.com/stride-promql/stride/source/chunkseries"
 )
 
 // virtual puts the chunks of all replicas together anew, as Thanos' queriers do, which do not know whose they are: each chunk follows the first
@@ -29,11 +29,9 @@ func virtual(replicas []replica) (split [][]chunks.Meta, ok bool, err error) {
 			return nil, true, err
 		}
 	}
-	slices.SortStableFunc(all, compareChunks)
-	all = slices.CompactFunc(all, func(a, b chunks.Meta) bool {
-		return compareChunks(a, b) == 0 && a.Chunk.Encoding() == b.Chunk.Encoding()
-	})
-	for _, m := range all {
+	whole := chunkseries.Series{Chunks: all}
+	whole.Arrange()
+	for _, m := range whole.Chunks {
 		i := slices.IndexFunc(split, func(v []chunks.Meta) bool { return v[len(v)-1].MaxTime < m.MinTime })
 		if i < 0 {
 			i, split = len(split), append(split, nil)
@@ -41,8 +39,4 @@ func virtual(replicas []replica) (split [][]chunks.Meta, ok bool, err error) {
 		split[i] = append(split[i], m)
 	}
 	return split, true, nil
-}
-
-func compareChunks(a, b chunks.Meta) int {
-	return cmp.Or(cmp.Compare(a.MinTime, b.MinTime), cmp.Compare(a.MaxTime, b.MaxTime), bytes.Compare(a.Chunk.Bytes(), b.Chunk.Bytes()))
 }
